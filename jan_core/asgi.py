@@ -1,0 +1,139 @@
+"""The ASGI application: routes from the operations, the guard, plugins' layers, the log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Route
+
+from jan_core import http
+from jan_core.errors import JanError, Unavailable
+from jan_core.guard import Guard
+from jan_core.refusal import Refusal
+from jan_core.requests import RequestLog
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from jan_core.app import Jan
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""The names under which a server on this machine is asked."""
+
+
+def create_app(jan: Jan, *, public: bool = False) -> ASGIApp:
+    """The whole application.
+
+    Args:
+        jan: the built app; the application enters and closes it in its lifespan.
+        public: it listens beyond loopback, so that any single host name is taken.
+
+    Raises:
+        Refusal: two packages claim one path.
+    """
+    starlette = Starlette(
+        routes=[*_own(jan), *http.routes(jan.endpoints, jan.under_way, log_prompts=jan.server.log_prompts)],
+        lifespan=partial(_lifespan, jan),
+        exception_handlers={HTTPException: _answer_http_error},
+    )
+    starlette.router.redirect_slashes = False
+    starlette.state.jan = jan
+    _add_routes(starlette, jan)
+    app: ASGIApp = starlette
+    for chosen, settings in reversed(jan.plugins):
+        around = jan.discovery.call(chosen, "asgi_wrapper", settings=settings, jan=jan)
+        if around is not None:
+            app = around(app)
+    hosts = None if public else [*LOOPBACK, *jan.server.allowed_hosts]
+    guard = Guard(app, hosts=hosts, origins=jan.server.allowed_origins, body_bytes=jan.server.body_bytes)
+    return RequestLog(guard, enabled=jan.server.log_requests)
+
+
+@asynccontextmanager
+async def _lifespan(jan: Jan, app: Starlette) -> AsyncIterator[None]:
+    async with jan:
+        yield
+
+
+def _own(jan: Jan) -> list[BaseRoute]:
+    async def health(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["route"] = "/health"
+        query = scope["query_string"].split(b"&")
+        if not any(part == b"ready" or part.startswith(b"ready=") for part in query):
+            await http.send_json(send, 200, b'{"status":"ok"}')
+            return
+        try:
+            await ready(jan)
+        except JanError as error:
+            await http.send_error(scope, send, error)
+        else:
+            await http.send_json(send, 200, b'{"status":"ready"}')
+
+    document: list[bytes] = []
+
+    async def openapi(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["route"] = "/openapi.json"
+        if not document:
+            from jan_core.openapi import describe
+
+            document.append(describe(jan.endpoints))
+        await http.send_json(send, 200, document[0])
+
+    return [
+        Route("/health", _App(health), methods=["GET"]),
+        Route("/openapi.json", _App(openapi), methods=["GET"]),
+    ]
+
+
+async def ready(jan: Jan) -> None:
+    """Return where a model can answer; raise `Unavailable`, saying why not, otherwise."""
+    if jan.under_way.stopping:
+        raise Unavailable("The server is stopping.", code="stopping")
+    if "chat" not in jan.endpoints:
+        raise Unavailable("No module is chosen for chat; `jan modules` lists what is installed.", code="not_ready")
+    for endpoint in jan.endpoints.values():
+        await endpoint.ready()
+
+
+class _App:
+    """Marks a function as an ASGI app: Starlette would take a plain function for a handler of requests."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.function(scope, receive, send)
+
+
+def _add_routes(app: Starlette, jan: Jan) -> None:
+    taken = {route.path: "the kernel" for route in app.routes if isinstance(route, Route)}
+    for chosen, settings in [*jan.modules, *jan.plugins]:
+        for route in jan.discovery.call(chosen, "register_routes", settings=settings, jan=jan) or []:
+            path = getattr(route, "path", None)
+            if path in taken:
+                raise Refusal(
+                    chosen.asked,
+                    f"its route {path} belongs to {taken[path]} already",
+                    "Take one of the two packages out of the config.",
+                    answers=chosen.installed.answers,
+                )
+            taken[path] = chosen.name
+            app.router.routes.append(route)
+
+
+async def _answer_http_error(request: Request, error: Exception) -> Response:
+    from starlette.responses import Response as Plain
+
+    assert isinstance(error, HTTPException)
+    allowed = (error.headers or {}).get("Allow", "")
+    scope = request.scope
+    answer = http.not_allowed(scope, allowed) if error.status_code == 405 else http.not_found(scope)
+    scope["state"]["error"] = answer.code
+    return Plain(answer.encoded(), answer.status, {**answer.headers}, "application/json")

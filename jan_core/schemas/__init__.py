@@ -1,0 +1,1 @@
+"""OpenAI's objects as pydantic models, a file or a folder per endpoint, described in our own words."""

@@ -1,0 +1,86 @@
+"""What every schema shares: requests are strict, replies are complete.
+
+A request refuses fields it does not know, numbers that are not finite and types that are not the named ones: no
+engine is ever handed what was not checked. A reply always writes the fields that the API requires, `null` where
+they have no value, and leaves out an optional field that has none.
+
+Schemas build their validators at first use (`defer_build`), so that importing an endpoint costs little.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import operator
+import sys
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
+
+_is_none = partial(operator.is_, None)
+
+
+@cache
+def _texts(module: str) -> dict[tuple[str, str], str]:
+    """The strings below the fields of a module's classes, by class and field."""
+    found = {}
+    for node in ast.walk(ast.parse(inspect.getsource(sys.modules[module]))):
+        if isinstance(node, ast.ClassDef):
+            for field, below in zip(node.body, node.body[1:], strict=False):
+                match field, below:
+                    case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                        found[node.name, name] = inspect.cleandoc(text)
+    return found
+
+
+class Described(BaseModel):
+    """A schema whose fields are described by the strings below them.
+
+    They are read when a JSON schema is made of it. pydantic's own `use_attribute_docstrings` reads and parses the
+    source of every class as it is imported, which takes longer than all the rest of the import.
+    """
+
+    model_config = ConfigDict(defer_build=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Add the descriptions."""
+        made = handler(schema)
+        properties = handler.resolve_ref_schema(made).get("properties", {})
+        for owner in reversed(cls.__mro__):
+            if issubclass(owner, Described) and owner is not Described:
+                for (name, field), text in _texts(owner.__module__).items():
+                    alias = (cls.model_fields[field].alias or field) if field in cls.model_fields else field
+                    if name == owner.__name__ and alias in properties:
+                        properties[alias]["description"] = text
+        return made
+
+
+class Request(Described):
+    """A request body, or a part of one."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        defer_build=True,
+        protected_namespaces=(),
+    )
+
+
+class Reply(Described):
+    """A reply body, or a part of one."""
+
+    model_config = ConfigDict(
+        extra="forbid", defer_build=True, protected_namespaces=()
+    )
+
+
+def optional(**constraints: Any) -> Any:
+    """A reply field that is left out, not written as null, where it has no value."""
+    return Field(default=None, exclude_if=_is_none, **constraints)

@@ -1,0 +1,43 @@
+"""Server-sent events, as OpenAI frames them.
+
+Source of the format: the WHATWG HTML standard, "Server-sent events"; `[DONE]` as the end from OpenAI's API reference.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jan_core.errors import JanError
+from jan_core.schemas.base import Reply
+
+DONE = b"data: [DONE]\n\n"
+"""The end of a stream of unnamed events."""
+
+DONE_EVENT = b"event: done\ndata: [DONE]\n\n"
+"""The end of a stream of named events."""
+
+
+class NamedEvent(Reply):
+    """An event with a name (`thread.message.delta`), for streams whose events have one."""
+
+    event: str
+    """The event's name."""
+    data: Any
+    """The object it carries."""
+
+
+def frame(item: Reply) -> bytes:
+    """One event as bytes. JSON never contains a bare line break, so one `data:` line always suffices."""
+    if isinstance(item, NamedEvent):
+        data = item.data.__pydantic_serializer__.to_json(item.data)
+        return b"event: " + item.event.encode() + b"\ndata: " + data + b"\n\n"
+    return b"data: " + item.__pydantic_serializer__.to_json(item) + b"\n\n"
+
+
+def error_frame(error: JanError, *, named: bool) -> bytes:
+    """The event that ends a stream which has failed: OpenAI's clients raise `APIError` at it."""
+    body: dict[str, Any] = error.body()
+    if named:
+        return b"event: error\ndata: " + json.dumps(body["error"]).encode() + b"\n\n"
+    return b"data: " + json.dumps(body).encode() + b"\n\n"

@@ -1,0 +1,66 @@
+"""An app of chosen parts, without installing packages: what tests and benchmarks of the kernel run on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+from jan_core.app import Jan
+from jan_core.config import Value, load
+from jan_core.discovery import Discovery
+
+KERNEL = {"chat": "jan_core.endpoints.chat:Chat", "models": "jan_core.endpoints.models:Models"}
+SCRIPTED = {"models-memory": "jan_core.testing.memory", "chat-scripted": "jan_core.testing.scripted"}
+
+
+def entry_points(
+    modules: Mapping[str, str] = SCRIPTED,
+    plugins: Mapping[str, str] | None = None,
+    endpoints: Mapping[str, str] = KERNEL,
+) -> dict[str, list[EntryPoint]]:
+    """Entry points as if packages had declared them: name to `module` or `module:attribute`, by group."""
+    groups = {"modules": modules, "plugins": plugins or {}, "endpoints": endpoints}
+    return {
+        group: [EntryPoint(name, value, f"jan.{group}") for name, value in named.items()]
+        for group, named in groups.items()
+    }
+
+
+def wired(
+    root: Path,
+    tables: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    modules: Mapping[str, str] = SCRIPTED,
+    plugins: Mapping[str, str] | None = None,
+    endpoints: Mapping[str, str] = KERNEL,
+) -> Jan:
+    """An app on the scripted engine and models in memory, or on the parts given.
+
+    Args:
+        root: the root folder; a `jan.toml` in it counts.
+        tables: settings by table and key, over those of the file.
+        modules: entry points of modules; each is chosen for the endpoint its name begins with.
+        plugins: entry points of plugins, all chosen, outermost first.
+        endpoints: entry points of endpoint classes.
+
+    Raises:
+        Refusal: as `Jan`.
+    """
+    chosen: dict[str, Any] = {}
+    for name in modules:
+        endpoint = name.split("-")[0]
+        chosen[endpoint] = [*chosen.get(endpoint, []), name]
+    given: dict[str, dict[str, Any]] = {
+        "endpoints": {name: names if len(names) > 1 else names[0] for name, names in chosen.items()}
+    }
+    if plugins:
+        given["plugins"] = {"use": list(plugins)}
+    for table, values in (tables or {}).items():
+        given.setdefault(table, {}).update(values)
+    flags = {
+        (table, key): Value(value, f"test [{table}] {key}") for table, values in given.items() for key, value in values.items()
+    }
+    config = load(root, flags=flags, environ={})
+    return Jan(config, Discovery(config, entry_points(modules, plugins, endpoints)))

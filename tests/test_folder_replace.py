@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from jan_core.folder.replace import replace_file, sync_folder
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def test_a_new_file_and_a_replaced_one(tmp_path: Path) -> None:
+    path = tmp_path / "thread.json"
+    replace_file(path, b"one")
+    assert path.read_bytes() == b"one"
+    replace_file(str(path), b"")
+    assert path.read_bytes() == b""
+    big = os.urandom(3_000_000)
+    replace_file(path, big)
+    assert path.read_bytes() == big
+    assert names(tmp_path) == ["thread.json"]
+
+
+def test_the_longest_name_fits(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 255)
+    replace_file(path, b"x")
+    assert path.read_bytes() == b"x"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no permission bits to keep")
+def test_permissions_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    path.write_bytes(b"old")
+    path.chmod(0o600)
+    replace_file(path, b"new")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_link_is_replaced_and_its_target_left_alone(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"theirs")
+    path = tmp_path / "ours"
+    path.symlink_to(outside)
+    replace_file(path, b"ours")
+    assert outside.read_bytes() == b"theirs"
+    assert not path.is_symlink()
+    assert path.read_bytes() == b"ours"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the order of flushes is another on macOS and Windows")
+def test_file_then_rename_then_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def recording_fsync(descriptor: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def recording_replace(old: Path, new: Path) -> None:
+        done.append("rename")
+        assert old.parent == new.parent
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", recording_fsync)
+    monkeypatch.setattr(os, "replace", recording_replace)
+    replace_file(tmp_path / "a", b"x")
+    assert done == ["file", "rename", "folder"]
+
+
+@pytest.mark.parametrize("call", ["write", "fsync", "replace"])
+def test_a_failure_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(OSError, match="no space"):
+        replace_file(path, b"new")
+    monkeypatch.undo()
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        replace_file(tmp_path / "gone" / "a", b"x")
+    with pytest.raises(FileNotFoundError):
+        sync_folder(tmp_path / "gone")
+
+
+def test_a_reader_sees_one_or_the_other(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    versions = {bytes([digit]) * 50_000 for digit in b"0123456789"}
+    replace_file(path, min(versions))
+    seen: set[bytes] = set()
+    stop = threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            seen.add(path.read_bytes())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for version in sorted(versions) * 3:
+            replace_file(path, version)
+    finally:
+        stop.set()
+        reader.join()
+    assert seen <= versions
