@@ -51,6 +51,7 @@ class Jan:
         self.endpoints: Mapping[str, Endpoint] = {}
         self.backends: dict[type[Backend], Backend] = {}
         self._stack: AsyncExitStack | None = None
+        self._entered = False
         self.plugins = [(chosen, self.discovery.settings(chosen)) for chosen in self._plugins()]
         self.modules: list[tuple[Chosen, Any]] = []
         built = {name: self._build(name, *choice) for name, choice in self.discovery.choices().items()}
@@ -68,9 +69,12 @@ class Jan:
 
         Raises:
             Refusal: a bad value in the backend's table.
+            RuntimeError: the first call comes when the app runs already, so that nobody would enter the backend.
         """
         found = self.backends.get(kind)
         if found is None:
+            if self._entered:
+                raise RuntimeError(f"ask for the backend {kind.name} in provide_…, while the app is built")
             settings = self.config.table(kind.name, kind.settings_model)
             found = self.backends[kind] = kind(settings, self)
         assert isinstance(found, kind)
@@ -91,6 +95,7 @@ class Jan:
         )
 
     async def __aenter__(self) -> Self:
+        self._entered = True
         async with AsyncExitStack() as stack:
             for backend in self.backends.values():
                 await stack.enter_async_context(backend)

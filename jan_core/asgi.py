@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
 from jan_core import http
-from jan_core.errors import JanError, Unavailable
+from jan_core.errors import InvalidRequest, JanError, Unavailable
 from jan_core.guard import Guard
 from jan_core.refusal import Refusal
 from jan_core.requests import RequestLog
@@ -36,7 +36,7 @@ def create_app(jan: Jan, *, public: bool = False) -> ASGIApp:
         public: it listens beyond loopback, so that any single host name is taken.
 
     Raises:
-        Refusal: two packages claim one path.
+        Refusal: two packages claim one path, or a listed host or origin is none.
     """
     starlette = Starlette(
         routes=[*_own(jan), *http.routes(jan.endpoints, jan.under_way, log_prompts=jan.server.log_prompts)],
@@ -52,7 +52,11 @@ def create_app(jan: Jan, *, public: bool = False) -> ASGIApp:
         if around is not None:
             app = around(app)
     hosts = None if public else [*LOOPBACK, *jan.server.allowed_hosts]
-    guard = Guard(app, hosts=hosts, origins=jan.server.allowed_origins, body_bytes=jan.server.body_bytes)
+    try:
+        guard = Guard(app, hosts=hosts, origins=jan.server.allowed_origins, body_bytes=jan.server.body_bytes)
+    except ValueError as error:
+        asked = f"[server] allowed_hosts and allowed_origins ({jan.config.where('server')})"
+        raise Refusal(asked, str(error), "Mend that entry of the list.") from error
     return RequestLog(guard, enabled=jan.server.log_requests)
 
 
@@ -116,7 +120,7 @@ def _add_routes(app: Starlette, jan: Jan) -> None:
     taken = {route.path: "the kernel" for route in app.routes if isinstance(route, Route)}
     for chosen, settings in [*jan.modules, *jan.plugins]:
         for route in jan.discovery.call(chosen, "register_routes", settings=settings, jan=jan) or []:
-            path = getattr(route, "path", None)
+            path: str = getattr(route, "path", repr(route))
             if path in taken:
                 raise Refusal(
                     chosen.asked,
@@ -134,6 +138,13 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     allowed = (error.headers or {}).get("Allow", "")
     scope = request.scope
-    answer = http.not_allowed(scope, allowed) if error.status_code == 405 else http.not_found(scope)
+    if error.status_code == 405:
+        answer = http.not_allowed(scope, allowed)
+    elif error.status_code == 404:
+        answer = http.not_found(scope)
+    else:  # raised by a package's own route
+        answer = JanError(error.detail, headers=error.headers)
+        answer.status = error.status_code
+        answer.type = InvalidRequest.type if error.status_code < 500 else JanError.type
     scope["state"]["error"] = answer.code
     return Plain(answer.encoded(), answer.status, {**answer.headers}, "application/json")

@@ -31,10 +31,14 @@ _KEY = re.compile(r"""^\s*(?:"([^"]+)"|'([^']+)'|([\w-]+))\s*(?:\.\s*([\w-]+)\s*
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A setting as it was given, and by what: `flag --port`, `environment JAN__…`, `jan.toml, line 3`, `default`."""
+    """A setting as it was given, and by what: `flag --port`, `environment JAN__…`, `jan.toml, line 3`, `default`.
+
+    `text` is what stood in the environment: there `12345` may be a number, or a password that looks like one.
+    """
 
     value: Any
     origin: str
+    text: str | None = None
 
 
 @dataclass
@@ -66,8 +70,19 @@ class Config:
         from pydantic import ValidationError
 
         given = self.tables.get(name, {})
+        values = {key: value.value for key, value in given.items()}
         try:
-            return model.model_validate({key: value.value for key, value in given.items()})
+            try:
+                return model.model_validate(values)
+            except ValidationError as error:
+                texts = {
+                    str(one["loc"][0]): given[str(one["loc"][0])].text
+                    for one in error.errors(include_url=False, include_context=False)
+                    if one["type"] == "string_type" and len(one["loc"]) == 1
+                }
+                if not any(texts.values()):
+                    raise
+                return model.model_validate({**values, **{key: text for key, text in texts.items() if text}})
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
             key = str(first["loc"][0]) if first["loc"] else ""
@@ -201,7 +216,7 @@ def _find_lines(config: Config, text: str) -> None:
 
 
 def _read_variable(config: Config, name: str, text: str) -> None:
-    """`JAN__MESSAGES_POSTGRESQL__DSN` is `[messages-postgresql] dsn`; the text is TOML where it parses, else a string."""
+    """`JAN__MESSAGES_POSTGRESQL__DSN` is `[messages-postgresql] dsn`; its text is TOML if it parses, else a string."""
     parts = name[len(_PREFIX) :].split("__")
     if len(parts) != 2 or not all(parts):
         raise Refusal(f"environment {name}", "it names no setting", "Write it as JAN__<TABLE>__<KEY>.")
@@ -210,4 +225,4 @@ def _read_variable(config: Config, name: str, text: str) -> None:
         value: Any = tomllib.loads(f"v = {text}")["v"]
     except tomllib.TOMLDecodeError:
         value = text
-    config.tables.setdefault(wanted, {})[key] = Value(value, f"environment {name}")
+    config.tables.setdefault(wanted, {})[key] = Value(value, f"environment {name}", text)

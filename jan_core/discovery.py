@@ -78,7 +78,9 @@ class Discovery:
     @cached_property
     def installed(self) -> Mapping[str, list[Installed]]:
         """Everything installed, by group, ordered by name. Nothing is imported."""
-        found = self._found or {group: entry_points(group=f"jan.{group}") for group in GROUPS}
+        found = (
+            self._found if self._found is not None else {group: entry_points(group=f"jan.{group}") for group in GROUPS}
+        )
         listed: dict[str, list[Installed]] = {group: [] for group in GROUPS}
         for group in GROUPS:
             seen = set()
@@ -103,10 +105,11 @@ class Discovery:
             return matches[0]
         what = group[:-1]
         if matches:
+            uninstall = ", ".join(f"pip uninstall {one.distribution.split()[0]}" for one in matches)
             raise Refusal(
                 asked,
                 f"{len(matches)} installed packages offer the {what} {name!r}",
-                f"Uninstall all but one: {', '.join(f'pip uninstall {one.distribution.split()[0]}' for one in matches)}.",
+                f"Uninstall all but one: {uninstall}.",
                 answers="; ".join(one.answers for one in matches),
             )
         names = [one.name for one in self.installed[group]]
@@ -124,9 +127,11 @@ class Discovery:
         if (group, name) in self._loaded:
             return self._loaded[group, name]
         one = self.find(group, name, asked)
+        if group in ("modules", "plugins"):
+            _ = self.endpoints  # their hooks must be known before a package that implements them is loaded
         try:
             plugin = one.entry.load()
-        except Exception as error:  # a package may fail in any way while it is imported
+        except (Exception, SystemExit) as error:  # a package may fail in any way while it is imported
             raise Refusal(
                 asked,
                 f"it fails to import: {type(error).__name__}: {error}",
@@ -147,7 +152,8 @@ class Discovery:
         try:
             if unknown:
                 raise ValueError(f"it implements the hook {unknown[0]!r}, which no installed endpoint or kernel has")
-            self.hooks.register(chosen.plugin, name=chosen.name)
+            if not self.hooks.is_registered(chosen.plugin):  # one package may be several modules
+                self.hooks.register(chosen.plugin)
         except (ValueError, pluggy.PluginValidationError) as error:
             raise Refusal(
                 chosen.asked,
@@ -183,6 +189,13 @@ class Discovery:
         """
         model = self.call(chosen, "settings_model")
         if model is not None:
+            if not hasattr(model, "model_validate"):
+                raise Refusal(
+                    chosen.asked,
+                    f"settings_model must return a BaseModel class, but returned {model!r}",
+                    "Update the package, or take it out of the config.",
+                    answers=chosen.installed.answers,
+                )
             return self.config.table(chosen.name, model)
         if self.config.tables.get(chosen.name):
             key, value = next(iter(self.config.tables[chosen.name].items()))
@@ -215,10 +228,12 @@ class Discovery:
             self.hooks.add_hookspecs(sys.modules[endpoint.__module__])
         except ValueError:
             pass  # the file declares no hookspec at all: said below
-        if f"provide_{chosen.name}" not in vars(self.hooks.hook):
+        missing = [f"{verb}_{chosen.name}" for verb in ("provide", "wrap")]
+        missing = [hook for hook in missing if hook not in vars(self.hooks.hook)]
+        if missing:
             raise Refusal(
                 chosen.asked,
-                f"{endpoint.__module__} declares no hookspec provide_{chosen.name}",
+                f"{endpoint.__module__} declares no hookspec {missing[0]}",
                 f"Declare `provide_{chosen.name}` and `wrap_{chosen.name}` with jan_core.hookspecs.hookspec there.",
                 answers=chosen.installed.answers,
             )
@@ -263,6 +278,8 @@ class Discovery:
             raise Refusal(asked, "that is no module's name", f"Write {endpoint} = {form}; [] serves no {endpoint}.")
         if len(names) > 1 and not several:
             raise Refusal(asked, f"{endpoint} takes exactly one module", f"Keep one: {endpoint} = {names[0]!r}.")
+        if len(set(names)) < len(names):
+            raise Refusal(asked, "it names a module twice", "Keep one of them.")
         return names
 
     def check_tables(self, own: Iterable[str]) -> None:

@@ -158,7 +158,7 @@ class Endpoint(ABC):
         described = self.operations()[name]
         return not described.optional or getattr(type(self), name) is not getattr(described.endpoint, name)
 
-    async def ready(self) -> None:
+    async def ready(self) -> None:  # noqa: B027 - most endpoints are ready once they are entered
         """Return when a request could be answered now; raise `Unavailable`, saying what is missing, otherwise."""
 
     async def __aenter__(self) -> Self:
@@ -184,9 +184,12 @@ def _operations(declared: type[Endpoint]) -> Mapping[str, Operation]:
             method, path = mark.route.split(" ", 1) if mark.route else (None, None)
             parameters = tuple(_PARAMETER.findall(path or ""))
             arguments = tuple(inspect.signature(function).parameters)[1:]
-            found[name] = Operation(
-                declared, name, method, path, mark.stream, mark.optional, parameters, arguments
-            )
+            found[name] = Operation(declared, name, method, path, mark.stream, mark.optional, parameters, arguments)
+    plain = {(one.method, one.path) for one in found.values() if not one.stream}
+    for name, one in found.items():
+        if one.path is not None and (one.method, one.path) not in plain:
+            where = f"{one.method} {one.path}"
+            raise TypeError(f"{declared.__qualname__}.{name} has no plain operation beside it at {where}")
     return MappingProxyType(found)
 
 

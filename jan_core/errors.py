@@ -160,7 +160,9 @@ class Busy(JanError):
     type = "rate_limit_error"
     code = "queue_full"
 
-    def __init__(self, message: str, *, retry_after: int = 1, param: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after: int = 1, param: str | None = None, code: str | None = None
+    ) -> None:
         super().__init__(message, param=param, code=code, headers={"Retry-After": str(max(1, retry_after))})
 
 
@@ -179,5 +181,7 @@ class Unavailable(JanError):
     type = "server_error"
     code = "unavailable"
 
-    def __init__(self, message: str, *, retry_after: int = 1, param: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after: int = 1, param: str | None = None, code: str | None = None
+    ) -> None:
         super().__init__(message, param=param, code=code, headers={"Retry-After": str(max(1, retry_after))})

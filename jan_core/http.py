@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from jan_core import call, sse
 from jan_core.endpoint import Endpoint, Operation
 from jan_core.errors import JanError, MethodNotAllowed, NotFound, Unavailable
+from jan_core.refusal import Refusal
 from jan_core.requests import CLIENT_LEFT, UnderWay, Watch
 from jan_core.validation import parse, parse_query
 
@@ -86,6 +87,7 @@ class OperationRoute:
         self.log_prompts = log_prompts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         operation = self.operations[method]
         scope["state"]["route"] = operation.path
@@ -211,16 +213,25 @@ class _Exchange:
         await self.send({"type": "http.response.body", "body": frame})
 
 
-def routes(
-    endpoints: Mapping[str, Endpoint], under_way: UnderWay, *, log_prompts: bool = False
-) -> list[BaseRoute]:
-    """A route for every public operation of the endpoints that are served, fixed paths before those with parameters."""
+def routes(endpoints: Mapping[str, Endpoint], under_way: UnderWay, *, log_prompts: bool = False) -> list[BaseRoute]:
+    """A route for every public operation of the endpoints that are served, fixed paths before those with parameters.
+
+    Raises:
+        Refusal: two endpoints claim one path.
+    """
     paths: dict[str, tuple[Endpoint, dict[str, Operation]]] = {}
     for endpoint in endpoints.values():
         for operation in endpoint.operations().values():
             if operation.path is not None:
                 key = f"{operation.method} stream" if operation.stream else str(operation.method)
-                paths.setdefault(operation.path, (endpoint, {}))[1][key] = operation
+                owner, operations = paths.setdefault(operation.path, (endpoint, {}))
+                if owner is not endpoint:
+                    raise Refusal(
+                        f"the endpoints {owner.name} and {endpoint.name}",
+                        f"both claim the path {operation.path}",
+                        f"Serve one of them: {endpoint.name} = [] under [endpoints].",
+                    )
+                operations[key] = operation
     ordered = sorted(paths, key=lambda path: (path.count("{"), ":path}" in path, path))
     found: list[BaseRoute] = []
     for path in ordered:

@@ -83,7 +83,9 @@ _ERROR = {
 }
 
 
-def _add(path: dict[str, Any], operation: Operation, schemas: Mapping[Any, Any], definitions: Mapping[str, Any]) -> None:
+def _add(
+    path: dict[str, Any], operation: Operation, schemas: Mapping[Any, Any], definitions: Mapping[str, Any]
+) -> None:
     method = str(operation.method).lower()
     if operation.stream and method in path:
         content = path[method]["responses"]["200"]["content"]

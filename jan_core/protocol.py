@@ -119,8 +119,8 @@ class _Limited(HttpToolsProtocol):
         self._received = self._unsent = 0
         self._closing = self._deaf = False
         self._earlier: list[RequestResponseCycle] = []
-        limits = self.limits
-        seconds = (limits.header_seconds, limits.body_seconds, limits.write_seconds, self.timeout_keep_alive)
+        told = self.limits
+        seconds = (told.header_seconds, told.body_seconds, told.write_seconds, self.timeout_keep_alive)
         self._period = max(0.01, min(seconds))
         self._timer = self.loop.call_later(self._period, self._check)
 
@@ -162,8 +162,8 @@ class _Limited(HttpToolsProtocol):
     def _unfinished(self, size: int) -> None:
         """A packet ended, and something has begun that has not ended with it."""
         if self._deaf:
-            return
-        if self._room <= 0:
+            pass
+        elif self._room <= 0:
             self._refuse(
                 HeadersTooLarge(f"The headers are over this server's limit of {self._limit} bytes. Send less.")
             )
@@ -303,7 +303,7 @@ class _Limited(HttpToolsProtocol):
         if self._linger_until and not closing:
             return self._linger_until
         if closing or self.flow.write_paused:
-            if closing and not self._closing and not self.flow.write_paused:
+            if closing and not (self._closing or self.flow.write_paused):
                 self._note_unsent()
             self._closing = closing
             taken = max(0, self._unsent - self.transport.get_write_buffer_size())
@@ -312,8 +312,7 @@ class _Limited(HttpToolsProtocol):
         if self._part == _BODY:
             if self.flow.read_paused or (answering and self.cycle.waiting_for_100_continue):
                 self._reading_resumed()
-            grace = self._began + self._received / MIN_RATE
-            return min(self._progress, grace) + limits.body_seconds
+            return min(self._progress, self._began + self._received / MIN_RATE) + limits.body_seconds
         if self._began and answering:
             self._began = now
         if self._began:
@@ -348,8 +347,7 @@ class _Limited(HttpToolsProtocol):
         """Answers `error` if an answer can be given at this point, hears nothing more, and closes."""
         self._deaf = True
         cycle = self.cycle
-        answering = self._answering()
-        if answering and self._part != _BODY:
+        if (answering := self._answering()) and self._part != _BODY:
             # The request before this one is being answered. Its answer comes first, and the connection ends with it.
             cycle.keep_alive = False
             return
@@ -369,8 +367,8 @@ class _Limited(HttpToolsProtocol):
         request_id = new_request_id()
         self.logger.info("Refused a request: %d %s %s", error.status, error.code or error.type, request_id)
         headers, body = rendered(error, request_id, close=True)
-        lines = [b"%s: %s\r\n" % header for header in [*self.server_state.default_headers, *headers]]
-        return b"".join([STATUS_LINE[error.status], *lines, b"\r\n", body])
+        lines = [b"%s: %s\r\n" % header for header in (*self.server_state.default_headers, *headers)]
+        return b"".join((STATUS_LINE[error.status], *lines, b"\r\n", body))
 
     def _finish(self) -> None:
         """What an answer's `close` does: the request's body may still be on its way."""
@@ -386,15 +384,13 @@ class _Limited(HttpToolsProtocol):
         answer away from a client that has not read it yet.
         """
         self._deaf = True
-        if self.transport.is_closing():
-            return
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-            self.flow.resume_reading()
-            self._linger_until = self.loop.time() + LINGER_SECONDS
-            self._arm(LINGER_SECONDS)
-        else:
+        if self.transport.is_closing() or not self.transport.can_write_eof():
             self.transport.close()
+            return
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._linger_until = self.loop.time() + LINGER_SECONDS
+        self._arm(LINGER_SECONDS)
 
 
 def _disconnect(cycle: RequestResponseCycle) -> None:

@@ -43,6 +43,7 @@ class RequestLog:
         self.write = write
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on, and write its line when it is over."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

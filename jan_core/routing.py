@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def route_by_engine(jan: Jan, named: Mapping[str, Endpoint], asked: str) -> Endpoint:
     """One endpoint out of several implementations.
 
-    An operation with a `body` goes to the implementation whose `engine` is that of `body.model`; one without goes to
-    the first implementation that supports it.
+    An operation whose `body` names a model goes to the implementation whose `engine` is that of `body.model`; another
+    one goes to the first implementation that supports it.
 
     Args:
         jan: gives `models`, which knows each model's engine.
@@ -38,7 +38,9 @@ def route_by_engine(jan: Jan, named: Mapping[str, Endpoint], asked: str) -> Endp
     implementations = list(named.values())
     declared = implementations[0].declared()
 
-    async def chosen(body: Any) -> Endpoint:
+    async def chosen(operation: Operation, body: Any) -> Endpoint:
+        if getattr(body, "model", None) is None:
+            return next((one for one in implementations if one.supports(operation.name)), implementations[0])
         location = await jan.models.locate(body.model)
         if location.engine not in engines:
             raise InvalidRequest(
@@ -49,19 +51,16 @@ def route_by_engine(jan: Jan, named: Mapping[str, Endpoint], asked: str) -> Endp
             )
         return engines[location.engine]
 
-    def first(operation: Operation) -> Endpoint:
-        return next((one for one in implementations if one.supports(operation.name)), implementations[0])
-
     def plain(operation: Operation) -> Any:
         async def go(**arguments: Any) -> Any:
-            target = await chosen(arguments["body"]) if "body" in arguments else first(operation)
+            target = await chosen(operation, arguments.get("body"))
             return await getattr(target, operation.name)(**arguments)
 
         return lambda self, *given, **arguments: go(**_named(operation, given, arguments))
 
     def streamed(operation: Operation) -> Any:
         async def go(**arguments: Any) -> AsyncIterator[Any]:
-            target = await chosen(arguments["body"]) if "body" in arguments else first(operation)
+            target = await chosen(operation, arguments.get("body"))
             async with AsyncExitStack() as stack:
                 events = getattr(target, operation.name)(**arguments)
                 stack.push_async_callback(events.aclose)

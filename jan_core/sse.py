@@ -30,14 +30,22 @@ class NamedEvent(Reply):
 def frame(item: Reply) -> bytes:
     """One event as bytes. JSON never contains a bare line break, so one `data:` line always suffices."""
     if isinstance(item, NamedEvent):
-        data = item.data.__pydantic_serializer__.to_json(item.data)
-        return b"event: " + item.event.encode() + b"\ndata: " + data + b"\n\n"
-    return b"data: " + item.__pydantic_serializer__.to_json(item) + b"\n\n"
+        return b"event: " + item.event.encode() + b"\ndata: " + _json(item.data) + b"\n\n"
+    return b"data: " + _json(item) + b"\n\n"
+
+
+def _json(item: Any) -> bytes:
+    data: bytes = item.__pydantic_serializer__.to_json(item)
+    return data
 
 
 def error_frame(error: JanError, *, named: bool) -> bytes:
-    """The event that ends a stream which has failed: OpenAI's clients raise `APIError` at it."""
+    """The event that ends a stream which has failed: OpenAI's clients raise `APIError` at it.
+
+    The API describes a named one's data as the bare error, but the official clients look for it under `error`: it has
+    both forms.
+    """
     body: dict[str, Any] = error.body()
     if named:
-        return b"event: error\ndata: " + json.dumps(body["error"]).encode() + b"\n\n"
+        return b"event: error\ndata: " + json.dumps({**body["error"], **body}).encode() + b"\n\n"
     return b"data: " + json.dumps(body).encode() + b"\n\n"

@@ -1,9 +1,10 @@
 """Plugins around operations.
 
-A wrapper is `async def wrapper(proceed, *arguments)`. `await proceed(*arguments)` goes on to the next layer and gives
-what the operation gives: a reply, or, for a streaming operation, the iterator of its events, which the wrapper
-returns, or an iterator of its own over it. `proceed.operation` tells which operation it is. The first plugin in the
-config is the outermost layer. Whoever calls a wrapped stream closes it once: every layer's iterator is closed with it.
+A wrapper is `async def wrapper(proceed, *arguments)`; the arguments come by position. `await proceed(*arguments)` goes
+on to the next layer and gives what the operation gives: a reply, or, for a streaming operation, the iterator of its
+events, which the wrapper returns, or an iterator of its own over it. `proceed.operation` tells which operation it is.
+The first plugin in the config is the outermost layer. Whoever calls a wrapped stream closes it once: every layer's
+iterator is closed with it.
 """
 
 from __future__ import annotations
@@ -37,11 +38,27 @@ class Proceed:
     _next: Callable[..., Awaitable[Any]]
 
     def __call__(self, *arguments: Any, **named: Any) -> Awaitable[Any]:
+        """The next layer's reply, or its iterator of events."""
+        arguments, named = _by_position(self.operation, arguments, named)
         return self._next(*arguments, **named)
 
 
+def _by_position(
+    operation: Operation, given: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments as every wrapper takes them, by position; only those behind one that was left out keep their names."""
+    if not named:
+        return given, named
+    placed, rest = list(given), dict(named)
+    for name in operation.arguments[len(given) :]:
+        if name not in rest:
+            break
+        placed.append(rest.pop(name))
+    return tuple(placed), rest
+
+
 def check(endpoint: type[Endpoint], layer: Layer) -> None:
-    """Raise `Refusal` where a layer names an operation that the endpoint does not have, or gives no coroutine function."""
+    """Raise `Refusal` where a layer names no operation of the endpoint, or gives no coroutine function."""
     known = endpoint.operations()
     for name, function in layer.wrappers.items():
         asked = f"plugin {layer.plugin!r} wraps {endpoint.name}.{name}"
@@ -70,10 +87,7 @@ def wrap(inner: Endpoint, layers: Sequence[Layer]) -> Endpoint:
     wrapped: dict[str, Any] = {}
     for name, operation in inner.operations().items():
         functions = [
-            function
-            for layer in layers
-            for key in (name, "*")
-            if (function := layer.wrappers.get(key)) is not None
+            function for layer in layers for key in (name, "*") if (function := layer.wrappers.get(key)) is not None
         ]
         if functions:
             fold = _fold_stream if operation.stream else _fold
@@ -86,7 +100,7 @@ def wrap(inner: Endpoint, layers: Sequence[Layer]) -> Endpoint:
 def _fold(operation: Operation, target: Callable[..., Awaitable[Any]], functions: Sequence[Wrapper]) -> Any:
     for function in reversed(functions):
         target = _layer(function, Proceed(operation, target))
-    return target
+    return Proceed(operation, target)
 
 
 def _layer(function: Wrapper, proceed: Proceed) -> Callable[..., Awaitable[Any]]:
@@ -98,7 +112,7 @@ def _layer(function: Wrapper, proceed: Proceed) -> Callable[..., Awaitable[Any]]
 
 def _fold_stream(operation: Operation, target: Callable[..., Any], functions: Sequence[Wrapper]) -> Any:
     def opened(*arguments: Any, **named: Any) -> AsyncIterator[Any]:
-        return _through(operation, target, functions, arguments, named)
+        return _through(operation, target, functions, *_by_position(operation, arguments, named))
 
     return opened
 

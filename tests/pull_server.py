@@ -24,7 +24,7 @@ class Served:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     length: bool = True
-    before: Callable[[], None] | None = None
+    before: Callable[[], object] | None = None
 
 
 class FileServer:
@@ -39,7 +39,10 @@ class FileServer:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                outer._answer(self)
+                try:
+                    outer._answer(self)
+                except ConnectionError:
+                    pass  # the client has left
 
             def log_message(self, format: str, *args: object) -> None:
                 pass

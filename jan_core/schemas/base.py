@@ -76,9 +76,7 @@ class Request(Described):
 class Reply(Described):
     """A reply body, or a part of one."""
 
-    model_config = ConfigDict(
-        extra="forbid", defer_build=True, protected_namespaces=()
-    )
+    model_config = ConfigDict(extra="forbid", defer_build=True, protected_namespaces=())
 
 
 def optional(**constraints: Any) -> Any:

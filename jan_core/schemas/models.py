@@ -64,4 +64,4 @@ class ModelLocation(Reply):
     parameters: dict[str, Any] = Field(default_factory=dict)
     """`model.json`'s `parameters`: the values a request takes where it gives none."""
     metadata: dict[str, Any] = Field(default_factory=dict)
-    """What the file's header tells: `architecture`, `context_length`, `parameter_count`, `quantization`, `chat_template`, …"""
+    """What the file's header tells: `architecture`, `context_length`, `quantization`, `chat_template`, …"""

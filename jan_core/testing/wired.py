@@ -60,7 +60,9 @@ def wired(
     for table, values in (tables or {}).items():
         given.setdefault(table, {}).update(values)
     flags = {
-        (table, key): Value(value, f"test [{table}] {key}") for table, values in given.items() for key, value in values.items()
+        (table, key): Value(value, f"test [{table}] {key}")
+        for table, values in given.items()
+        for key, value in values.items()
     }
     config = load(root, flags=flags, environ={})
     return Jan(config, Discovery(config, entry_points(modules, plugins, endpoints)))

@@ -139,7 +139,9 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         if self._fatal is not None and self._fatal["code"] == "harmful_template":
             return InvalidRequest(f"{self.path}: {self._fatal['message']}.", param="model", code="harmful_template")
         said = [line for line in self.last_lines if " E " in line or "error" in line.lower()]
-        reason = said[0].strip() if said else (self._fatal or {}).get("message") or "the engine crashed while loading it"
+        reason = (
+            said[0].strip() if said else (self._fatal or {}).get("message") or "the engine crashed while loading it"
+        )
         return InvalidRequest(
             f"The model {self.model!r} cannot be loaded from {self.path}: {reason[:300]} "
             "Check the file, or pull the model again.",

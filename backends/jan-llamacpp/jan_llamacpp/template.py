@@ -45,8 +45,7 @@ def check(source: str) -> None:
     try:
         template = environment.from_string(source)
         for messages in _TURNS:
-            for tools in (None, []):
-                _render(template, messages, tools)
+            _render(template, messages)
     except SecurityError as error:
         raise HarmfulTemplate(f"it reaches for what the sandbox forbids: {error}") from error
     except OverflowError as error:
@@ -59,12 +58,12 @@ def check(source: str) -> None:
         return
 
 
-def _render(template: Any, messages: list[dict[str, Any]], tools: Any) -> None:
+def _render(template: Any, messages: list[dict[str, Any]]) -> None:
     from jinja2 import TemplateError
     from jinja2.exceptions import SecurityError
 
     try:
-        template.render(messages=messages, tools=tools, add_generation_prompt=True, bos_token="", eos_token="")
+        template.render(messages=messages, tools=None, add_generation_prompt=True, bos_token="", eos_token="")
     except SecurityError:
         raise
     except (TemplateError, TypeError, ValueError, KeyError, AttributeError):

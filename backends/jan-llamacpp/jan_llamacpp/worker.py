@@ -144,7 +144,7 @@ def _thread_seconds(thread: int) -> float:
 
 
 def _limit_memory(more: int) -> tuple[int, int] | None:
-    """Allow the process so many bytes of data beyond those it has. Returns the limit before; None where not possible."""
+    """Allow the process so many bytes of data more. Returns the limit before; None where it cannot be set."""
     try:
         import resource
 
@@ -166,7 +166,7 @@ def _restore_memory(limit: tuple[int, int] | None) -> None:
 
 def _open(given: dict[str, Any]) -> Any:
     """Load the model with llama.cpp's own server object."""
-    import xllamacpp
+    import xllamacpp  # type: ignore[import-untyped]
 
     params = xllamacpp.CommonParams()
     params.model.path = given["path"]

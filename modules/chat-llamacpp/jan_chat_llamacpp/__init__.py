@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 @hookimpl
 def provide_chat(settings: Any, jan: Jan) -> ChatLlamaCpp:
     """Build the module."""
-    from jan_chat_llamacpp.chat import ChatLlamaCpp
     from jan_llamacpp import LlamaCpp
+
+    from jan_chat_llamacpp.chat import ChatLlamaCpp
 
     return ChatLlamaCpp(jan, jan.backend(LlamaCpp))
 

@@ -15,10 +15,11 @@ from jan_core.schemas.chat import ChatCompletionChunk, ChunkChoice, CompletionUs
 from jan_core.schemas.common import PromptTokensDetails
 
 if TYPE_CHECKING:
+    from jan_llamacpp import LlamaCpp
+
     from jan_core.app import Jan
     from jan_core.schemas.chat import ChatCompletionRequest
     from jan_core.schemas.models import ModelLocation
-    from jan_llamacpp import LlamaCpp
 
 
 class ChatLlamaCpp(Chat):
@@ -138,9 +139,7 @@ class _Answer:
         return ChatCompletionChunk(**self._head, choices=[], usage=usage)
 
     def _chunk(self, index: int, delta: Delta, reason: Any = None) -> ChatCompletionChunk:
-        return ChatCompletionChunk(
-            **self._head, choices=[ChunkChoice(index=index, delta=delta, finish_reason=reason)]
-        )
+        return ChatCompletionChunk(**self._head, choices=[ChunkChoice(index=index, delta=delta, finish_reason=reason)])
 
     def _count(self, usage: dict[str, Any]) -> None:
         """Every choice reports its own: the prompt counts once, as OpenAI counts it, the answers add up."""

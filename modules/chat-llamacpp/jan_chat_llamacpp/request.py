@@ -87,9 +87,7 @@ def refuse(body: ChatCompletionRequest) -> None:
     if body.store:
         raise NotSupported("store: chat-llamacpp keeps no completions; leave it out.", param="store")
     if body.reasoning_effort not in (None, "none"):
-        raise NotSupported(
-            "reasoning_effort: chat-llamacpp cannot set it; leave it out.", param="reasoning_effort"
-        )
+        raise NotSupported("reasoning_effort: chat-llamacpp cannot set it; leave it out.", param="reasoning_effort")
     if body.verbosity not in (None, "medium"):
         raise NotSupported("verbosity: chat-llamacpp cannot set it; leave it out.", param="verbosity")
 
@@ -104,7 +102,9 @@ def messages(body: ChatCompletionRequest) -> list[dict[str, str]]:
     for index, message in enumerate(body.messages):
         at = f"messages[{index}]"
         if message.role in ("tool", "function"):
-            raise NotSupported(f"{at}.role: chat-llamacpp does not do tools, so it takes no {message.role!r}.", param=f"{at}.role")
+            raise NotSupported(
+                f"{at}.role: chat-llamacpp does not do tools, so it takes no {message.role!r}.", param=f"{at}.role"
+            )
         for name in ("tool_calls", "function_call", "audio"):
             if getattr(message, name, None):
                 raise NotSupported(f"{at}.{name}: chat-llamacpp does not do tools or audio.", param=f"{at}.{name}")

@@ -48,6 +48,5 @@ def clean(folder: str) -> None:
     except OSError:
         return
     for name in names:
-        path = os.path.join(folder, name)
-        if name.startswith(DELETED) and not os.path.islink(path):
-            shutil.rmtree(path, ignore_errors=True)
+        if name.startswith(DELETED):
+            shutil.rmtree(os.path.join(folder, name), ignore_errors=True)  # it refuses links

@@ -62,6 +62,13 @@ class _Folder:
         return all(signature(path) == seen for path, seen in contents.seen)
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # such as a link to itself
+        return False
+
+
 class ModelsJson(Models):
     """Models in a folder of folders, each with a `model.json`, GGUF files, or both.
 
@@ -202,7 +209,7 @@ class ModelsJson(Models):
             return
         try:
             with os.scandir(self._path) as entries:
-                names = {entry.name for entry in entries if is_name(entry.name) and entry.is_dir()}
+                names = {entry.name for entry in entries if is_name(entry.name) and _is_folder(entry)}
         except FileNotFoundError:
             names = set()
         except OSError as error:

@@ -2,20 +2,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import gguf
 import numpy as np
 import pytest
+from jan_models_json import signature
+from jan_models_json.store import ModelsJson
 
 Write = Callable[..., Path]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.fixture
@@ -66,6 +63,19 @@ def describe(models_folder: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+async def models(models_folder: Path) -> AsyncIterator[ModelsJson]:
+    async with ModelsJson(models_folder) as entered:
+        yield entered
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let files count as settled at once: what a test has written is not changed again within the same tick."""
+    monkeypatch.setattr(signature, "TICK", -(10**12))
+    monkeypatch.setattr(signature, "COARSE_TICK", -(10**12))
 
 
 _recorders: list[list[str]] = []

@@ -177,7 +177,7 @@ def check(path: Path, content: bytes) -> None:
     try:
         read_header(str(path))
     except BadModelFile as error:
-        assert error.offset >= 0
+        assert error.offset >= 0  # noqa: PT017 - reading may as well succeed
     assert time.perf_counter() - begun < 1
 
 

@@ -1,0 +1,80 @@
+"""`jan config`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from jan_core.cli.options import ConfigFile, Json, Root, config_from
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+
+
+@app.callback()
+def config_() -> None:
+    """Show the configuration, and where each value comes from."""
+
+
+@app.command()
+def path(root: Root = None, config: ConfigFile = None) -> None:
+    """Print the config file's path, whether it exists or not."""
+    print(config_from(root, config).path)
+
+
+@app.command()
+def show(
+    root: Root = None,
+    config: ConfigFile = None,
+    origin: Annotated[bool, typer.Option("--origin", help="Say where each value comes from.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print every setting that holds, defaults included."""
+    asked = config_from(root, config)
+    tables = _effective(asked)
+    if as_json:
+        shown = {
+            table: {key: {"value": value, "origin": where} if origin else value for key, (value, where) in keys.items()}
+            for table, keys in tables.items()
+        }
+        print(json.dumps(shown, indent=2, default=str))
+        return
+    for number, (table, keys) in enumerate(tables.items()):
+        print(f"{chr(10) if number else ''}[{table}]")
+        for key, (value, where) in keys.items():
+            line = f"{key} = {_toml(value)}"
+            print(f"{line:<50}# {where}" if origin else line)
+
+
+def _effective(asked: Any) -> dict[str, dict[str, tuple[Any, str]]]:
+    """Table to key to value and origin, of the kernel and of everything chosen; the values are checked on the way."""
+    from jan_core.app import Jan
+    from jan_core.settings import ServerSettings
+
+    jan = Jan(asked)
+    given = asked.tables
+    models: dict[str, Any] = {"server": ServerSettings.model_validate(jan.server.model_dump())}
+    for chosen, settings in [*jan.modules, *jan.plugins]:
+        if settings is not None:
+            models[chosen.name] = settings
+    for backend in jan.backends.values():
+        models[backend.name] = backend.settings
+    tables: dict[str, dict[str, tuple[Any, str]]] = {}
+    for table, settings in models.items():
+        tables[table] = {}
+        for key, value in settings.model_dump().items():
+            known = given.get(table, {}).get(key)
+            tables[table][key] = (value, known.origin if known else "default")
+    tables["endpoints"] = {
+        name: (names if len(names) > 1 else names[0], where) for name, (names, where) in jan.discovery.choices().items()
+    }
+    use = asked.get("plugins", "use")
+    tables["plugins"] = {"use": (use.value if use else [], use.origin if use else "default")}
+    return {name: tables[name] for name in ("server", "endpoints", "plugins")} | tables
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, (str, bool, list, dict)) or value is None:
+        return "" if value is None else json.dumps(value)
+    return str(value)

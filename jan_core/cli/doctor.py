@@ -1,0 +1,146 @@
+"""`jan doctor`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from jan_core.check import Check, Verdict
+from jan_core.cli.options import ConfigFile, Json, Root, config_from
+from jan_core.refusal import Refusal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jan_core.config import Config
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+
+_ENOUGH_BYTES = 1 << 30
+
+
+@app.command()
+def doctor(root: Root = None, config: ConfigFile = None, as_json: Json = False) -> None:
+    """Check the installation, and say how to mend it; exit status 1 if something is wrong."""
+    outcomes = [(check.name, outcome(check)) for check in checks(root, config)]
+    if as_json:
+        shown = [{"name": name, "ok": one.ok, "why": one.why, "remedy": one.remedy} for name, one in outcomes]
+        print(json.dumps(shown, indent=2))
+    else:
+        width = max(len(name) for name, _ in outcomes)
+        for name, one in outcomes:
+            print(f"{'ok   ' if one.ok else 'WRONG'}  {name:<{width}}  {one.why}")
+            if not one.ok and one.remedy:
+                print(f"       {'':<{width}}  mend: {one.remedy}")
+    if not all(one.ok for _, one in outcomes):
+        raise typer.Exit(1)
+
+
+def outcome(check: Check) -> Verdict:
+    """Run one check; what it raises is its failure."""
+    try:
+        return check.run()
+    except Refusal as refusal:
+        return Verdict(False, f"{refusal.asked}: {refusal.cause}", refusal.remedy)
+    except Exception as error:  # a check may fail in any way; the others still run
+        return Verdict(False, f"the check itself failed: {type(error).__name__}: {error}", "Report this to its author.")
+
+
+def checks(root: Path | None, config: Path | None) -> list[Check]:
+    """The kernel's checks, then those that the chosen packages bring, if the app can be built."""
+    found = [Check("python", _python)]
+    try:
+        asked = config_from(root, config)
+    except Refusal as refusal:
+        return [*found, Check("config file", _raising(refusal))]
+    found += [
+        Check("root folder", lambda: _root(asked)),
+        Check("config file", lambda: _config(asked)),
+        Check("packages", lambda: _packages(asked)),
+    ]
+    from jan_core.app import Jan
+
+    try:
+        jan = Jan(asked)
+    except Refusal as refusal:
+        return [*found, Check("app", _raising(refusal))]
+    found.append(Check("address", lambda: _address(jan)))
+    try:
+        return [*found, *jan.checks()]
+    except Refusal as refusal:
+        return [*found, Check("packages' checks", _raising(refusal))]
+
+
+def _raising(refusal: Refusal) -> Any:
+    def run() -> Verdict:
+        raise refusal
+
+    return run
+
+
+def _python() -> Verdict:
+    return Verdict(True, f"Python {'.'.join(map(str, sys.version_info[:3]))}, {sys.executable}")
+
+
+def _root(config: Config) -> Verdict:
+    if not config.root.exists():
+        return Verdict(False, f"{config.root} does not exist", f"jan init --root {config.root}")
+    if not os.access(config.root, os.W_OK):
+        return Verdict(False, f"{config.root} cannot be written to", f"chmod u+w {config.root}")
+    free = shutil.disk_usage(config.root).free
+    if free < _ENOUGH_BYTES:
+        return Verdict(False, f"only {free >> 20} MiB are free on the disk of {config.root}", "Make room on that disk.")
+    return Verdict(True, f"{config.root}, {free >> 30} GiB free")
+
+
+def _config(config: Config) -> Verdict:
+    if not config.path.exists():
+        return Verdict(True, f"{config.path} does not exist: everything has its default")
+    return Verdict(True, str(config.path))
+
+
+def _packages(config: Config) -> Verdict:
+    from jan_core.cli.modules import survey
+
+    found = survey(config)
+    broken = [one["problem"] for one in found["packages"] if one["problem"]] + found["problems"]
+    if broken:
+        first = broken[0]
+        return Verdict(False, f"{first['asked']}: {first['cause']}", first["remedy"])
+    chosen = [one["name"] for one in found["packages"] if one["state"] == "chosen"]
+    if not chosen:
+        return Verdict(False, "no module is chosen", "pip install jan, or name modules under [endpoints] in jan.toml.")
+    return Verdict(True, f"chosen: {', '.join(chosen)}")
+
+
+def _address(jan: Any) -> Verdict:
+    from jan_core.serve import bind, check_bind
+
+    check_bind(jan)
+    try:
+        bind(jan).close()
+    except Refusal as refusal:
+        if "another program" in refusal.cause and _is_jan(jan):
+            return Verdict(True, f"Jan is already serving on port {jan.server.port}")
+        raise
+    return Verdict(True, f"{jan.server.host}, port {jan.server.port} is free")
+
+
+def _is_jan(jan: Any) -> bool:
+    """Whether the program on our port answers like Jan."""
+    import http.client
+
+    connection = http.client.HTTPConnection(jan.server.host, jan.server.port, timeout=2)
+    try:
+        connection.request("GET", "/health")
+        reply = connection.getresponse()
+        return reply.status == 200 and reply.getheader("x-request-id", "").startswith("req_")
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

