@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route, Router
 
 from jan_core import http
 from jan_core.errors import InvalidRequest, JanError, Unavailable
@@ -38,14 +38,11 @@ def create_app(jan: Jan, *, public: bool = False) -> ASGIApp:
     Raises:
         Refusal: two packages claim one path, or a listed host or origin is none.
     """
-    starlette = Starlette(
-        routes=[*_own(jan), *http.routes(jan.endpoints, jan.under_way, log_prompts=jan.server.log_prompts)],
-        lifespan=partial(_lifespan, jan),
-        exception_handlers={HTTPException: _answer_http_error},
-    )
-    starlette.router.redirect_slashes = False
+    starlette = Starlette(exception_handlers={HTTPException: _answer_http_error})
+    routes = [*_own(jan), *http.routes(jan.endpoints, jan.under_way, log_prompts=jan.server.log_prompts)]
+    _add_routes(routes, jan)
+    starlette.router = _Router(routes, redirect_slashes=False, lifespan=partial(_lifespan, jan))
     starlette.state.jan = jan
-    _add_routes(starlette, jan)
     app: ASGIApp = starlette
     for chosen, settings in reversed(jan.plugins):
         around = jan.discovery.call(chosen, "asgi_wrapper", settings=settings, jan=jan)
@@ -116,8 +113,28 @@ class _App:
         await self.function(scope, receive, send)
 
 
-def _add_routes(app: Starlette, jan: Jan) -> None:
-    taken = {route.path: "the kernel" for route in app.routes if isinstance(route, Route)}
+class _Router(Router):
+    """Starlette's router, which looks a path without parameters up before it tries one pattern after another."""
+
+    def __init__(self, routes: list[BaseRoute], **options: Any) -> None:
+        super().__init__(routes, **options)
+        self._fixed = {route.path: route for route in routes if isinstance(route, Route) and "{" not in route.path}
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or one lifespan."""
+        route = self._fixed.get(scope["path"]) if scope["type"] == "http" else None
+        if route is not None:
+            match, found = route.matches(scope)
+            if match == Match.FULL:
+                scope["router"] = self
+                scope.update(found)
+                await route.handle(scope, receive, send)
+                return
+        await super().app(scope, receive, send)
+
+
+def _add_routes(routes: list[BaseRoute], jan: Jan) -> None:
+    taken = {route.path: "the kernel" for route in routes if isinstance(route, Route)}
     for chosen, settings in [*jan.modules, *jan.plugins]:
         for route in jan.discovery.call(chosen, "register_routes", settings=settings, jan=jan) or []:
             path: str = getattr(route, "path", repr(route))
@@ -129,7 +146,7 @@ def _add_routes(app: Starlette, jan: Jan) -> None:
                     answers=chosen.installed.answers,
                 )
             taken[path] = chosen.name
-            app.router.routes.append(route)
+            routes.append(route)
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:

@@ -20,9 +20,23 @@ CLIENT_LEFT = 499
 """The status that the log gives a request whose client went away before the reply."""
 
 
-def write_line(line: str) -> None:
-    """Write one line of the log to stderr."""
-    sys.stderr.write(line + "\n")
+class Lines:
+    """Writes lines to stderr, those of one turn of the event loop together: a write of its own would cost each more."""
+
+    def __init__(self) -> None:
+        self._waiting: list[str] = []
+
+    def __call__(self, line: str) -> None:
+        """Write a line, at the end of this turn of the loop."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._waiting.append(line)
+
+    def flush(self) -> None:
+        """Write what is waiting."""
+        text, self._waiting = "\n".join(self._waiting), []
+        if text:
+            sys.stderr.write(text + "\n")
 
 
 class RequestLog:
@@ -37,10 +51,10 @@ class RequestLog:
         write: where they go.
     """
 
-    def __init__(self, app: ASGIApp, *, enabled: bool = True, write: Callable[[str], None] = write_line) -> None:
+    def __init__(self, app: ASGIApp, *, enabled: bool = True, write: Callable[[str], None] | None = None) -> None:
         self.app = app
         self.enabled = enabled
-        self.write = write
+        self.write = write or Lines()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on, and write its line when it is over."""
@@ -64,28 +78,38 @@ class RequestLog:
 
         try:
             await self.app(scope, receive, send_with_id)
+        except Exception:
+            if status == CLIENT_LEFT:  # nothing was sent, so the server answers with a bare 500
+                status = 500
+            raise
         finally:
             if self.enabled:
                 self.write(_line(scope, context, status, began, state))
 
 
 def _line(scope: Scope, context: Call, status: int, began: float, state: dict[str, Any]) -> str:
-    told: dict[str, Any] = {
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "request_id": context.request_id,
-        "method": scope["method"],
-        "route": state.get("route"),
-        "status": state.get("status", status),
-        "ms": round((time.perf_counter() - began) * 1000, 2),
-    }
-    for name in ("model", "prompt_tokens", "completion_tokens", "key_name"):
-        value = getattr(context, name)
-        if value is not None:
-            told[name] = value
-    for name in ("error", "prompt"):
-        if name in state:
-            told[name] = state[name]
-    return json.dumps(told)
+    route = state.get("route")
+    known = (
+        f'{{"time": "{_clock()}", "request_id": "{context.request_id}", "method": "{scope["method"]}", '
+        f'"route": {"null" if route is None else json.dumps(route)}, "status": {state.get("status", status)}, '
+        f'"ms": {(time.perf_counter() - began) * 1000:.2f}'
+    )
+    told = {name: value for name in _OF_CALL if (value := getattr(context, name)) is not None}
+    told |= {name: state[name] for name in ("error", "prompt") if name in state}
+    return f"{known}, {json.dumps(told)[1:]}" if told else known + "}"
+
+
+_OF_CALL = ("model", "prompt_tokens", "completion_tokens", "key_name")
+_second: tuple[int, str] = (0, "")
+
+
+def _clock() -> str:
+    """The time as ISO 8601 in UTC, to the second; the text is made once a second."""
+    global _second
+    now = int(time.time())
+    if _second[0] != now:
+        _second = (now, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)))
+    return _second[1]
 
 
 class UnderWay:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import os
 import time
@@ -85,6 +86,7 @@ class ModelsJson(Models):
         self._seen: tuple[Signature | None, bool, float] = (None, False, -TRUSTED)
         self._twins: dict[str, list[str]] = {}
         self._rows: _Rows | None = None
+        self._looked: asyncio.Task[object] | None = None
 
     @override
     async def __aenter__(self) -> Self:
@@ -145,6 +147,7 @@ class ModelsJson(Models):
                 await anyio.to_thread.run_sync(remove_folder, path, limiter=self._limiter)
             else:
                 await anyio.to_thread.run_sync(remove_files, weights.files, limiter=self._limiter)
+            self._looked = None
         except FileNotFoundError:
             raise await self._not_found(model) from None
         except OSError as error:
@@ -173,9 +176,18 @@ class ModelsJson(Models):
         return folder.contents, weights
 
     async def _list(self) -> _Rows:
-        """Return id, time and owner of every model, ordered by id, as the folder is now."""
+        """Return id, time and owner of every model, ordered by id, as the folder is now.
+
+        Requests that the event loop took up in one turn had all arrived before the first of them looked: they share
+        its look. A task that looks again may have changed something itself, and gets a new one.
+        """
+        task = asyncio.current_task()
+        if self._rows is not None and self._looked is not None and self._looked is not task:
+            return self._rows
         self._look()
-        await self._refresh(self._folders.values())
+        if await self._refresh(self._folders.values()):
+            self._looked = task
+            asyncio.get_running_loop().call_soon(self._end_of_turn)
         if self._rows is None:
             whole = (f.contents for name, f in self._folders.items() if self._first_twin(name) == name)
             models = (weights for contents in whole for weights in contents.listed())
@@ -223,8 +235,11 @@ class ModelsJson(Models):
             for name in self._folders:
                 self._twins.setdefault(name.lower(), []).append(name)
 
-    async def _refresh(self, folders: Iterable[_Folder]) -> None:
-        """Read the folders that changed; return when all are current."""
+    def _end_of_turn(self) -> None:
+        self._looked = None
+
+    async def _refresh(self, folders: Iterable[_Folder]) -> bool:
+        """Read the folders that changed. Returns, when all are current, whether they were so all along."""
         arrived = time.monotonic()
         looked_at = [*folders]
 
@@ -232,16 +247,15 @@ class ModelsJson(Models):
             now = time.monotonic()
             return [folder for folder in looked_at if not folder.is_current(arrived, now)]
 
-        if len(looked_at) <= INLINE:
-            stale = changed()
-        else:
-            stale = await anyio.to_thread.run_sync(changed, limiter=self._limiter)
+        inline = len(looked_at) <= INLINE
+        stale = changed() if inline else await anyio.to_thread.run_sync(changed, limiter=self._limiter)
         if not stale:
-            return
+            return inline
         rest = iter(stale)
         async with anyio.create_task_group() as group:
             for _ in range(min(READERS, len(stale))):
                 group.start_soon(self._read, rest, arrived)
+        return False
 
     async def _read(self, folders: Iterator[_Folder], arrived: float) -> None:
         for folder in folders:
