@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 from jan_core.config import Config
 from jan_core.discovery import Discovery
@@ -26,7 +27,10 @@ def commands(config: Config) -> dict[str, tuple[str, str]]:
     for group, name, asked in chosen:
         try:
             package = discovery.load(group, name, asked)
-            for command, reference in (discovery.call(package, "register_commands") or {}).items():
+            named = discovery.call(package, "register_commands") or {}
+            if not isinstance(named, Mapping):
+                raise Refusal(asked, f"register_commands must return a mapping, but returned {named!r}", "Update it.")
+            for command, reference in named.items():
                 found.setdefault(command, (reference, f"From {package.installed.distribution}."))
         except Refusal as refusal:
             print(f"note: {name} adds no commands: {refusal.cause} (jan doctor)", file=sys.stderr)

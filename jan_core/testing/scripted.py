@@ -16,11 +16,11 @@ import json
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from jan_core import call
 from jan_core.endpoints.chat import Chat
-from jan_core.errors import Busy, ContextLengthExceeded, EngineError, JanError
+from jan_core.errors import Busy, ContextLengthExceeded, EngineError, InvalidRequest, JanError
 from jan_core.hookspecs import hookimpl
 from jan_core.ids import new_id, now
 from jan_core.schemas.chat import (
@@ -115,10 +115,13 @@ def script_of(body: ChatCompletionRequest) -> Script:
     text = content if isinstance(content, str) else ""
     try:
         told = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     if isinstance(told, dict):
-        return Script.model_validate(told)
+        try:
+            return Script.model_validate(told)
+        except ValidationError as error:
+            raise InvalidRequest(f"The script is none: {error.errors()[0]['msg']}.", param="messages") from error
     return Script(say=[word + " " for word in text.split()])
 
 

@@ -71,6 +71,7 @@ class LoadedModel:
             raise self._failed[1].with_traceback(None)
         if self._loading is None:
             self._loading = asyncio.create_task(self._load())
+            self._loading.add_done_callback(_look_at)
         return await asyncio.shield(self._loading)
 
     async def _load(self) -> WorkerProcess:
@@ -133,6 +134,12 @@ class LoadedModel:
         worker, self.worker = self.worker, None
         if worker is not None:
             await worker.stop()
+
+
+def _look_at(task: asyncio.Task[WorkerProcess]) -> None:
+    """Take note of a failed load's error, also where everybody who asked has left."""
+    if not task.cancelled():
+        task.exception()
 
 
 def load_parameters(location: ModelLocation, settings: LlamaCppSettings) -> dict[str, Any]:

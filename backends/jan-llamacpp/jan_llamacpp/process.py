@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,6 +17,8 @@ from jan_core.errors import EngineError, InvalidRequest, JanError, Unavailable
 from jan_llamacpp import wire
 
 _KEPT_LINES = 20
+_STAMP = re.compile(r"^[ 0-9.]*\bE (?:\w+: )*(?:error: )?")
+"""What the engine puts before the text of an error in its log: a time, a level, a function."""
 _STARTUP_SECONDS = 60.0
 """For a fresh Python to start and import the engine."""
 
@@ -139,11 +142,10 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         if self._fatal is not None and self._fatal["code"] == "harmful_template":
             return InvalidRequest(f"{self.path}: {self._fatal['message']}.", param="model", code="harmful_template")
         said = [line for line in self.last_lines if " E " in line or "error" in line.lower()]
-        reason = (
-            said[0].strip() if said else (self._fatal or {}).get("message") or "the engine crashed while loading it"
-        )
+        reason = _STAMP.sub("", said[0]).strip() if said else (self._fatal or {}).get("message")
+        reason = (reason or "the engine crashed while loading it")[:300].rstrip(".")
         return InvalidRequest(
-            f"The model {self.model!r} cannot be loaded from {self.path}: {reason[:300]} "
+            f"The model {self.model!r} cannot be loaded from {self.path}: {reason}. "
             "Check the file, or pull the model again.",
             param="model",
             code="model_load_failed",
@@ -200,8 +202,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             self.last_lines.extend(data.decode("utf-8", "replace").splitlines())
 
     def process_exited(self) -> None:
-        """Called by asyncio when the process has ended, by itself or not."""
-        self._gone()
+        """Called by asyncio when the process has ended, by itself or not; what it wrote last may not be read yet."""
+        self.alive = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio when the pipes are closed too: what it wrote last has been read."""
@@ -219,7 +221,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         if self._fatal is not None and self._fatal["code"] == "template_timeout":
             return InvalidRequest(f"{self.path}: {self._fatal['message']}.", param="model", code="harmful_template")
         return EngineError(
-            f"The worker process of the model {self.model!r} ended unexpectedly; the next request starts it again."
+            f"The worker process of the model {self.model!r} ({self.path}) ended unexpectedly; "
+            "the next request starts it again."
         )
 
     def _take(self, kind: int, request: int, payload: bytes) -> None:
@@ -238,4 +241,11 @@ class WorkerProcess(asyncio.SubprocessProtocol):
 
 def _request_error(payload: bytes) -> JanError:
     told = json.loads(payload)
+    if "template" in told["message"]:  # many templates refuse a second system message, or roles that do not alternate
+        reason = told["message"].rpartition("Jinja Exception: ")[2].strip().splitlines()[-1][:300]
+        return InvalidRequest(
+            f"The model's chat template cannot render these messages: {reason}.",
+            param="messages",
+            code="template_failed",
+        )
     return EngineError(f"The engine could not answer: {told['message']}", code=told["code"])

@@ -24,6 +24,8 @@ TEMPLATE_MEMORY = 1 << 30
 """Bytes that looking at a template may take on top, where the system can limit it."""
 REQUEST_MEMORY = 4 << 30
 """Bytes that a loaded worker may grow by, where the system can limit it."""
+READ_PER_SECOND = 128 << 10
+"""Bytes of a request that any machine renders and cuts into tokens in a second of CPU time; some 20 times less than usual."""
 
 
 class Worker:
@@ -39,7 +41,7 @@ class Worker:
         self._write = write
         self._lock = threading.Lock()
         self._cancelled: set[int] = set()
-        self._silent: dict[int, tuple[int, float]] = {}
+        self._silent: dict[int, tuple[int, float]] = {}  # request to its thread, and the CPU time it has until then
         self._pool: ThreadPoolExecutor | None = None
         self._server: Any = None
         self._template_seconds = 2.0
@@ -93,7 +95,9 @@ class Worker:
 
     def _answer(self, request: int, body: bytes) -> None:
         """Run one request in a thread of the pool. The engine calls back with each piece, as JSON."""
-        self._silent[request] = (threading.get_ident(), _thread_seconds(threading.get_ident()))
+        thread = threading.get_ident()
+        allowed = self._template_seconds + len(body) / READ_PER_SECOND
+        self._silent[request] = (thread, _thread_seconds(thread) + allowed)
         cancelled, silent = self._cancelled, self._silent
 
         def on_piece(piece: bytes) -> bool:
@@ -123,10 +127,8 @@ class Worker:
         """
         while True:
             time.sleep(0.25)  # noqa: TID251 - a watchdog's period, in a thread of its own
-            for request, (thread, began) in list(self._silent.items()):
-                if request not in self._silent:
-                    continue
-                if _thread_seconds(thread) - began > self._template_seconds:
+            for request, (thread, until) in list(self._silent.items()):
+                if request in self._silent and _thread_seconds(thread) > until:
                     seconds = self._template_seconds
                     message = f"the model's chat template took longer than {seconds:g} s, so its worker was ended"
                     self.fatal(request, "template_timeout", message)
@@ -197,6 +199,15 @@ def _open(given: dict[str, Any]) -> Any:
     return server
 
 
+def _die_with_parent() -> None:
+    """Where the system can, have it end this process with the server, also while a model loads and nobody reads stdin."""
+    if sys.platform == "linux":
+        import ctypes
+        import signal
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG of prctl(2)
+
+
 def main() -> None:
     """Run the worker on this process's stdin and stdout; what anything else prints goes to stderr."""
     write = os.dup(1)
@@ -209,6 +220,7 @@ def main() -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches the whole group; the server decides
+    _die_with_parent()
     Worker(0, write).serve()
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from jan_chat_llamacpp.request import defaults, engine_request, refuse
+from jan_chat_llamacpp.request import check_length, defaults, engine_request, refuse
 from jan_core import call
 from jan_core.endpoints.chat import Chat
 from jan_core.errors import ContextLengthExceeded, EngineError, InvalidRequest, JanError, Unavailable
@@ -60,7 +60,9 @@ class ChatLlamaCpp(Chat):
                 code="engine_not_available",
             )
         own = defaults(location)
-        slots = self._engine.model(location).slots.count
+        model = self._engine.model(location)
+        check_length(body, model.context)
+        slots = model.slots.count
         answer = _Answer(body.model, call.current())
         wanted = body.n or 1
         for first in range(0, wanted, slots):

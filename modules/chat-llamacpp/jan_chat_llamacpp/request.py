@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from jan_core.errors import InvalidRequest, NotSupported
+from jan_core.errors import ContextLengthExceeded, InvalidRequest, NotSupported
 
 if TYPE_CHECKING:
     from jan_core.schemas.chat import ChatCompletionRequest
@@ -22,6 +22,9 @@ REFUSED: dict[str, str] = {
     "moderation": "moderation",
 }
 """Fields that mean something this module does not do, and what that is."""
+
+LONGEST_TOKEN = 1024
+"""Characters; no known vocabulary has a longer token."""
 
 SEEDS = 2**32 - 1
 """llama.cpp's seeds are 32 bits; the highest means "random"."""
@@ -90,6 +93,21 @@ def refuse(body: ChatCompletionRequest) -> None:
         raise NotSupported("reasoning_effort: chat-llamacpp cannot set it; leave it out.", param="reasoning_effort")
     if body.verbosity not in (None, "medium"):
         raise NotSupported("verbosity: chat-llamacpp cannot set it; leave it out.", param="verbosity")
+
+
+def check_length(body: ChatCompletionRequest, context: int) -> None:
+    """Refuse what cannot fit the context whatever its tokens are, without handing megabytes to the engine.
+
+    Raises:
+        ContextLengthExceeded: there are more than `LONGEST_TOKEN` characters for each token of the context.
+    """
+    length = sum(len(message["content"]) for message in messages(body))
+    if length > context * LONGEST_TOKEN:
+        raise ContextLengthExceeded(
+            f"The messages have {length} characters; this model is loaded for {context} tokens of prompt and answer "
+            "together. Shorten them, or set ctx_len in the model's model.json if the model can do more.",
+            param="messages",
+        )
 
 
 def messages(body: ChatCompletionRequest) -> list[dict[str, str]]:

@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from jan_models_json.store import ModelsJson
 
 
