@@ -32,7 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        _run(given)
+        try:
+            _run(given)
+        finally:
+            sys.stdout.flush()  # here, where a reader that has gone can still be told from a failure
     except Refusal as refusal:
         print(f"jan: refused\n{refusal}", file=sys.stderr)
         sys.exit(2)
@@ -46,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Whatever reads our output has gone; the flush at exit must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        print(f"jan: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _run(given: list[str]) -> None:
@@ -53,6 +59,9 @@ def _run(given: list[str]) -> None:
         print(_help())
         return
     name, rest = given[0], given[1:]
+    if name.startswith("-") and name != "--version":
+        print(f"jan: options stand after the command, as in `jan serve {name}`; see `jan --help`.", file=sys.stderr)
+        sys.exit(2)
     if name == "--version":
         from jan_core import __version__
 
@@ -84,13 +93,14 @@ def _help() -> str:
 
 def _from_packages(rest: Sequence[str]) -> dict[str, tuple[str, str]]:
     """The commands of packages that the config chooses; none where it chooses nothing or cannot be read."""
+    from itertools import pairwise
     from pathlib import Path
 
     from jan_core.config import load
     from jan_core.refusal import Refusal
 
-    folder = {flag: rest[at + 1] for at, flag in enumerate(rest[:-1]) if flag in ("--root", "--config")}
-    paths = {flag: Path(value) for flag, value in folder.items()}
+    words = [part for word in rest for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    paths = {flag: Path(value) for flag, value in pairwise(words) if flag in ("--root", "--config")}
     try:
         config = load(paths.get("--root"), paths.get("--config"))
         if not config.tables.get("plugins") and not config.tables.get("endpoints"):

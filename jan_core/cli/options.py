@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from jan_core.config import Config, Value, load
+from jan_core.config import Config, Value, default_root, load
 
 Root = Annotated[
     Path | None,
@@ -18,6 +18,12 @@ ConfigFile = Annotated[
     typer.Option("--config", envvar="JAN_CONFIG", show_default="<root>/jan.toml", help="The config file."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def unread(root: Path | None, config: Path | None) -> Config:
+    """Where the root and the config file are; the file is not read, so that it may be missing or broken."""
+    home = (root or default_root()).expanduser().absolute()
+    return Config(home, (config or home / "jan.toml").expanduser().absolute())
 
 
 def config_from(root: Path | None, config: Path | None, **flags: tuple[str, object]) -> Config:

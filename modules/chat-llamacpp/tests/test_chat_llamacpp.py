@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jan_llamacpp import LlamaCpp
+
+from jan_core import call
+from jan_core.app import Jan, open_jan
+from jan_core.errors import ContextLengthExceeded, InvalidRequest, ModelNotFound, NotSupported, Unavailable
+from jan_core.schemas.chat import ChatCompletionChunk, ChatCompletionRequest
+
+pytestmark = pytest.mark.anyio
+
+MODEL = "smollm2-135m-instruct"
+ENGINE: dict[str, Any] = {"context": 512, "slots": 2, "queue": 1, "threads": 1, "prompt_cache_mib": 0}
+
+
+@pytest.fixture
+async def jan(root: Path) -> AsyncIterator[Jan]:
+    async with open_jan(root, jan_llamacpp=ENGINE) as found:
+        yield found
+
+
+def body(**fields: Any) -> ChatCompletionRequest:
+    told = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 4, **fields}
+    return ChatCompletionRequest.model_validate(told)
+
+
+async def chunks(jan: Jan, **fields: Any) -> list[ChatCompletionChunk]:
+    return [chunk async for chunk in jan.chat.create_stream(body(stream=True, **fields))]
+
+
+async def test_one_stream_of_chunks(jan: Jan) -> None:
+    found = await chunks(jan, logit_bias={"2": -100}, stream_options={"include_usage": True})
+    assert len({chunk.id for chunk in found}) == 1
+    assert {chunk.model for chunk in found} == {MODEL}
+    first, *middle, last, usage = found
+    assert (first.choices[0].delta.role, first.choices[0].delta.content) == ("assistant", "")
+    assert all(chunk.choices[0].delta.content for chunk in middle)
+    assert last.choices[0].finish_reason == "length"
+    assert usage.choices == []
+    assert usage.usage is not None
+    assert usage.usage.completion_tokens == 4
+
+
+async def test_usage_comes_only_if_asked_for(jan: Jan) -> None:
+    assert all(chunk.usage is None and chunk.choices for chunk in await chunks(jan))
+
+
+async def test_the_plain_reply_is_the_stream_folded(jan: Jan) -> None:
+    told = {"temperature": 0, "logit_bias": {"2": -100}}
+    found = await chunks(jan, **told)
+    reply = await jan.chat.create(body(**told))
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in found)
+    assert reply.choices[0].message.content == text != ""
+    assert reply.usage is not None
+    assert reply.usage.total_tokens == reply.usage.prompt_tokens + 4
+
+
+async def test_choices_beyond_the_slots_come_in_rounds_and_every_one_ends(jan: Jan) -> None:
+    found = await chunks(jan, n=5, seed=1, stream_options={"include_usage": True})
+    ended = [choice.index for chunk in found for choice in chunk.choices if choice.finish_reason]
+    begun = [choice.index for chunk in found for choice in chunk.choices if choice.delta.role]
+    assert sorted(ended) == sorted(begun) == [0, 1, 2, 3, 4]
+    assert found[-1].usage is not None
+    one = await jan.chat.create(body())
+    assert one.usage is not None
+    assert found[-1].usage.prompt_tokens == one.usage.prompt_tokens
+
+
+async def test_tokens_are_told_to_the_call(jan: Jan) -> None:
+    context = call.Call("req_x")
+    call.enter(context)
+    await jan.chat.create(body(logit_bias={"2": -100}))
+    assert context.completion_tokens == 4
+    assert context.prompt_tokens is not None
+    assert context.prompt_tokens > 10
+
+
+async def test_longer_than_the_context(jan: Jan) -> None:
+    with pytest.raises(ContextLengthExceeded, match="512") as refused:
+        await chunks(jan, messages=[{"role": "user", "content": "word " * 600}])
+    assert refused.value.param == "messages"
+    with pytest.raises(ContextLengthExceeded):
+        await jan.chat.create(body(messages=[{"role": "user", "content": "word " * 600}]))
+
+
+async def test_what_is_refused_loads_no_model(jan: Jan) -> None:
+    with pytest.raises(NotSupported):
+        await jan.chat.create(body(logprobs=True))
+    with pytest.raises(ModelNotFound):
+        await jan.chat.create(body(model="nothing"))
+    assert jan.backend(LlamaCpp).models == {}
+
+
+async def test_another_engines_model_is_refused(jan: Jan, root: Path) -> None:
+    folder = root / "models" / MODEL
+    (folder / "model.json").write_text(json.dumps({"engine": "onnx"}))
+    with pytest.raises(InvalidRequest, match="'onnx'") as refused:
+        await jan.chat.create(body())
+    assert (refused.value.code, refused.value.param) == ("engine_not_available", "model")
+    with pytest.raises(Unavailable, match="jan models pull"):
+        await jan.chat.ready()
+
+
+async def test_ready_with_a_model_and_not_without(jan: Jan, tmp_path: Path) -> None:
+    await jan.chat.ready()
+    async with open_jan(tmp_path / "empty") as empty:
+        with pytest.raises(Unavailable, match="jan models pull") as refused:
+            await empty.chat.ready()
+        assert refused.value.code == "no_model"
+
+
+async def test_closing_the_stream_gives_the_slots_back(jan: Jan) -> None:
+    events = jan.chat.create_stream(body(stream=True, n=2, max_tokens=400, logit_bias={"2": -100}))
+    await anext(events)
+    (model,) = jan.backend(LlamaCpp).models.values()
+    assert model.slots.free == 0
+    await events.aclose()
+    await asyncio.wait_for(model.slots.take(2), 10)
+    model.slots.give_back(2)
+
+
+async def test_a_cancelled_plain_request_gives_its_slot_back(jan: Jan) -> None:
+    await jan.chat.create(body())
+    (model,) = jan.backend(LlamaCpp).models.values()
+    task = asyncio.create_task(jan.chat.create(body(max_tokens=400, logit_bias={"2": -100})))
+    while model.slots.free == 2:
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.wait_for(model.slots.take(2), 10)
+    model.slots.give_back(2)
+
+
+async def test_a_model_edited_by_hand_is_used_as_it_is_now(jan: Jan, root: Path) -> None:
+    path = root / "models" / MODEL / "model.json"
+    path.write_text(json.dumps({"parameters": {"max_tokens": 2}}))
+    reply = await jan.chat.create(body(max_tokens=None, logit_bias={"2": -100}))
+    assert reply.usage is not None
+    assert reply.usage.completion_tokens == 2
+    path.write_text(json.dumps({"parameters": {"max_tokens": 3}, "settings": {"ctx_len": 256}}))
+    reply = await jan.chat.create(body(max_tokens=None, logit_bias={"2": -100}))
+    assert reply.usage is not None
+    assert reply.usage.completion_tokens == 3
+    with pytest.raises(ContextLengthExceeded, match="256"):
+        await jan.chat.create(body(messages=[{"role": "user", "content": "word " * 300}]))

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from jan_core.check import Check, Verdict
+
+
+def test_a_check_has_a_name_and_gives_a_verdict() -> None:
+    verdict = Check("disk", lambda: Verdict(False, "it is full", "rm -r /tmp/x")).run()
+    assert (verdict.ok, verdict.why, verdict.remedy) == (False, "it is full", "rm -r /tmp/x")
+    assert Verdict(True, "fine").remedy == ""
+    with pytest.raises(FrozenInstanceError):
+        verdict.ok = True  # type: ignore[misc]

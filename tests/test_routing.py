@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jan_core.app import Jan
+from jan_core.errors import InvalidRequest, ModelNotFound, NotSupported, Unavailable
+from jan_core.inprocess import client
+from jan_core.refusal import Refusal
+from jan_core.schemas.chat import ChatCompletionRequest
+from jan_core.schemas.chat.stored import ChatCompletionDeleted
+from jan_core.testing.memory import ModelsInMemory
+from jan_core.testing.scripted import ScriptedChat
+from jan_core.testing.wired import wired
+from tests.parts import chat_body, part
+
+ENGINES = {"m-red": "red", "m-blue": "blue", "m-green": "green"}
+
+
+class Red(ScriptedChat):
+    engine = "red"
+    refusal: str = ""
+
+    async def ready(self) -> None:
+        if self.refusal:
+            raise Unavailable(self.refusal)
+
+    async def __aenter__(self) -> Red:
+        self.entered = True
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        self.entered = False
+
+
+class Blue(Red):
+    engine = "blue"
+
+    async def delete(self, completion_id: str) -> ChatCompletionDeleted:
+        return ChatCompletionDeleted(id=completion_id, deleted=True)
+
+    async def count_tokens(self, body: ChatCompletionRequest) -> int:
+        return 42
+
+
+class Both:
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.red, self.blue = Red(), Blue()
+        modules = {
+            "models-m": part(monkeypatch, "models-m", provide_models=lambda: ModelsInMemory(dict(ENGINES))),
+            "chat-red": part(monkeypatch, "chat-red", provide_chat=lambda: self.red),
+            "chat-blue": part(monkeypatch, "chat-blue", provide_chat=lambda: self.blue),
+        }
+        self.jan: Jan = wired(tmp_path, modules=modules)
+
+
+@pytest.fixture
+def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Both:
+    return Both(tmp_path, monkeypatch)
+
+
+def body(model: str, **fields: Any) -> ChatCompletionRequest:
+    return ChatCompletionRequest.model_validate(chat_body("a b", model, **fields))
+
+
+@pytest.mark.anyio
+async def test_the_models_engine_decides_for_replies_streams_and_internal_operations(both: Both) -> None:
+    async with both.jan as jan:
+        assert (await jan.chat.create(body("m-red"))).model == "m-red"
+        assert (both.red.closed, both.blue.closed) == (1, 0)
+        chunks = [chunk async for chunk in jan.chat.create_stream(body=body("m-blue"))]
+        assert {chunk.model for chunk in chunks} == {"m-blue"}
+        assert (both.red.closed, both.blue.closed) == (1, 1)
+        assert await jan.chat.count_tokens(body("m-blue")) == 42
+        with pytest.raises(NotSupported):
+            await jan.chat.count_tokens(body("m-red"))
+
+
+@pytest.mark.anyio
+async def test_a_model_of_another_engine_is_refused_telling_who_could_serve(both: Both) -> None:
+    async with both.jan as jan:
+        for call in (jan.chat.create(body("m-green")), anext(jan.chat.create_stream(body("m-green")))):
+            with pytest.raises(
+                InvalidRequest, match="needs the engine 'green'; chat is served here by red, blue"
+            ) as caught:
+                await call
+            assert (caught.value.param, caught.value.code) == ("model", "engine_not_available")
+        with pytest.raises(ModelNotFound):
+            await jan.chat.create(body("m-none"))
+
+
+@pytest.mark.anyio
+async def test_what_names_no_model_goes_to_the_first_that_supports_it(both: Both) -> None:
+    async with both.jan as jan:
+        assert (await jan.chat.delete("c")).id == "c"
+        assert jan.chat.supports("delete")
+        assert not jan.chat.supports("retrieve")
+        with pytest.raises(NotSupported):
+            await jan.chat.retrieve("c")
+    # A body without a model, over HTTP: refused as not supported, not a defect.
+    async with both.jan as jan, client(jan) as http:
+        reply = await http.post("chat/completions/c", json={"metadata": {}})
+        assert (reply.status_code, reply.json()["error"]["code"]) == (400, "not_supported")
+
+
+@pytest.mark.anyio
+async def test_closing_the_routed_stream_closes_the_implementations(both: Both) -> None:
+    async with both.jan as jan:
+        events = jan.chat.create_stream(body("m-red"))
+        await anext(events)
+        assert both.red.open == 1
+        await events.aclose()
+        assert both.red.open == 0
+
+
+@pytest.mark.anyio
+async def test_all_of_them_are_entered_and_left_and_one_that_is_ready_suffices(both: Both) -> None:
+    async with both.jan as jan:
+        assert both.red.entered
+        assert both.blue.entered
+        both.red.refusal = "Red is dry."
+        await jan.chat.ready()
+        both.blue.refusal = "Blue is dry."
+        with pytest.raises(Unavailable, match=r"Red is dry\. Blue is dry\."):
+            await jan.chat.ready()
+    assert not both.red.entered
+    assert not both.blue.entered
+
+
+def test_two_for_one_engine_and_one_without_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class None_(ScriptedChat):
+        engine = None
+
+    def start(second: Any) -> str:
+        modules = {
+            "chat-red": part(monkeypatch, "chat-red", provide_chat=lambda: Red()),
+            "chat-second": part(monkeypatch, "chat-second", provide_chat=lambda: second()),
+        }
+        with pytest.raises(Refusal) as caught:
+            wired(tmp_path, modules=modules)
+        assert "chat-second" in str(caught.value)
+        return caught.value.cause
+
+    assert start(Red) == "two modules answer for the engine 'red'"
+    assert start(None_) == "chat-second names no engine, so no model could choose it"
