@@ -38,7 +38,7 @@ def create_app(jan: Jan, *, public: bool = False) -> ASGIApp:
     Raises:
         Refusal: two packages claim one path, or a listed host or origin is none.
     """
-    starlette = Starlette(exception_handlers={HTTPException: _answer_http_error})
+    starlette = Starlette(exception_handlers={HTTPException: _answer_http_error, Exception: _answer_failure})
     routes = [*_own(jan), *http.routes(jan.endpoints, jan.under_way, log_prompts=jan.server.log_prompts)]
     _add_routes(routes, jan)
     starlette.router = _Router(routes, redirect_slashes=False, lifespan=partial(_lifespan, jan))
@@ -165,3 +165,12 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
         answer.type = InvalidRequest.type if error.status_code < 500 else JanError.type
     scope["state"]["error"] = answer.code
     return Plain(answer.encoded(), answer.status, {**answer.headers}, "application/json")
+
+
+async def _answer_failure(request: Request, error: Exception) -> Response:
+    """A route that a package brought raised what it must not; Starlette passes the error on to the server's log."""
+    from starlette.responses import Response as Plain
+
+    answer = http.failure(error, f"{request.method} {request.scope['path'][:200]}")
+    request.scope["state"]["error"] = answer.code
+    return Plain(answer.encoded(), answer.status, None, "application/json")

@@ -218,6 +218,7 @@ class _Counted:
 
 async def _answer(error: JanError, scope: Scope, send: Send, *, close: bool) -> None:
     headers, body = rendered(error, _new_id(scope), close=close)
+    scope.setdefault("state", {})["error"] = error.code or error.type
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

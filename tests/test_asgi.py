@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Message
 
 from jan_core.app import Jan
 from jan_core.asgi import create_app
@@ -162,6 +163,8 @@ async def test_a_package_adds_routes_and_its_errors_keep_their_status(
     async def answer(request: Request) -> Response:
         if "teapot" in request.query_params:
             raise HTTPException(418, "I am a teapot.", {"X-Tea": "green"})
+        if "broken" in request.query_params:
+            raise KeyError("the secret")
         return JSONResponse({"jan": isinstance(request.app.state.jan, Jan)})
 
     async with (
@@ -177,6 +180,32 @@ async def test_a_package_adds_routes_and_its_errors_keep_their_status(
             "param": None,
             "code": None,
         }
+        with pytest.raises(KeyError):  # Starlette passes it on, after the answer, to the server's log
+            await http.get("/extra?broken")
+        sent: list[Message] = []
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        with pytest.raises(KeyError):
+            await create_app(jan)(dict(BROKEN), no_body, send)
+        assert sent[0]["status"] == 500
+        told = json.loads(sent[1]["body"])["error"]
+        assert told["code"] == "internal_error" and "req_" in told["message"] and "secret" not in told["message"]
+
+
+BROKEN = {
+    "type": "http",
+    "method": "GET",
+    "path": "/extra",
+    "root_path": "",
+    "query_string": b"broken",
+    "headers": [(b"host", b"localhost")],
+}
+
+
+async def no_body() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}
 
 
 @pytest.mark.parametrize("path", ["/health", "/openapi.json", "/v1/models", "/v1/chat/completions"])

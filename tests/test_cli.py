@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jan_core.cli import COMMANDS
-from tests.command_line import POSIX, Call, Done, root_with, run
+from tests.command_line import POSIX, Call, Done, environment, jan_command, root_with, run
 from tests.parts import Site
 
 COMMAND = """\
@@ -88,10 +88,13 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     read, write = os.pipe()
     os.close(read)
     try:
-        command = [sys.executable, "-m", "jan_core.cli"]
         for arguments in (["--help"], ["modules"], ["models", "--help"]):
-            done = subprocess.run([*command, *arguments], stdout=write, stderr=subprocess.PIPE, check=False)
-            assert done.stderr == b""
+            for unbuffered in ({}, {"PYTHONUNBUFFERED": "1"}):
+                environ = environment(**unbuffered)
+                done = subprocess.run(
+                    jan_command(*arguments), stdout=write, stderr=subprocess.PIPE, env=environ, check=False
+                )
+                assert (done.returncode, done.stderr) == (1, b"")
     finally:
         os.close(write)
 

@@ -61,7 +61,7 @@ async def test_the_template_is_told_and_the_path_never(tmp_path: Path, capsys: p
         ("/v1/models/{model:path}", 404, "model_not_found"),
         ("/v1/chat/completions/{completion_id}", 400, "not_supported"),
         (None, 404, "not_found"),
-        (None, 421, None),
+        (None, 421, "misdirected_request"),
         (None, 405, "method_not_allowed"),
     ]
 

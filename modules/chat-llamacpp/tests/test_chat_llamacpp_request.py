@@ -4,9 +4,19 @@ import math
 from typing import Any
 
 import pytest
-from jan_chat_llamacpp.request import REFUSED, SEEDS, Parameters, defaults, engine_request, messages, refuse
+from jan_chat_llamacpp.request import (
+    LONGEST_TOKEN,
+    REFUSED,
+    SEEDS,
+    Parameters,
+    check_length,
+    defaults,
+    engine_request,
+    messages,
+    refuse,
+)
 
-from jan_core.errors import InvalidRequest, NotSupported
+from jan_core.errors import ContextLengthExceeded, InvalidRequest, NotSupported
 from jan_core.schemas.chat import ChatCompletionRequest
 from jan_core.schemas.models import ModelLocation
 
@@ -201,3 +211,12 @@ def test_a_bad_parameter_of_model_json_is_named(wrong: dict[str, Any]) -> None:
 
 def test_parameters_of_others_are_left_to_them() -> None:
     assert defaults(location(temperature=1, ngl=99, stream=True)) == Parameters(temperature=1)
+
+
+def test_what_no_tokens_could_hold_is_refused_unread() -> None:
+    most = 16 * LONGEST_TOKEN
+    check_length(body(messages=[{"role": "user", "content": "x" * most}]), 16)
+    half = {"role": "user", "content": [{"type": "text", "text": "x" * (most // 2)}]}
+    with pytest.raises(ContextLengthExceeded, match="16 tokens") as refused:
+        check_length(body(messages=[half, half, *HI]), 16)
+    assert refused.value.param == "messages"

