@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
+import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -95,7 +96,8 @@ class _Server(uvicorn.Server):
         wanted = (signal.SIGINT, signal.SIGTERM)
 
         def stop() -> None:
-            if self.should_exit:
+            if self.should_exit:  # asked twice: leave at once, and without uvicorn's traceback of what was under way
+                logging.getLogger("uvicorn.error").disabled = True
                 self.force_exit = True
             self.should_exit = True
             self._jan.under_way.stop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -14,6 +13,7 @@ from pydantic_core import to_json
 from jan_core.errors import InvalidRequest, JanError
 from jan_llamacpp.process import WorkerProcess
 from jan_llamacpp.slots import Slots
+from jan_llamacpp.threads import default_threads
 
 if TYPE_CHECKING:
     from jan_core.schemas.models import ModelLocation
@@ -163,17 +163,11 @@ def load_parameters(location: ModelLocation, settings: LlamaCppSettings) -> dict
         "slots": _whole(location, "n_parallel", 1, 64, settings.slots),
         "batch": settings.batch,
         "gpu_layers": _whole(location, "ngl", -1, 10_000, settings.gpu_layers),
-        "threads": settings.threads or len(_cpus()),
+        "threads": settings.threads or default_threads(),
         "prompt_cache_mib": settings.prompt_cache_mib,
         "chat_template": template or metadata.get("chat_template"),
         "chat_template_override": template,
     }
-
-
-def _cpus() -> set[int]:
-    if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return set(range(os.cpu_count() or 1))
 
 
 def _whole(location: ModelLocation, name: str, low: int, high: int, default: int) -> int:

@@ -208,6 +208,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio when the pipes are closed too: what it wrote last has been read."""
         self._gone()
+        if self._transport is not None:
+            self._transport.close()
         if not self._exited.done():
             self._exited.set_result(None)
 

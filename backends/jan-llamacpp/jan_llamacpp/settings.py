@@ -17,7 +17,7 @@ class LlamaCppSettings(BaseModel):
     queue: int = Field(default=64, ge=0)
     """Requests that may wait for one model; one more is answered 429."""
     threads: int = Field(default=0, ge=0)
-    """Threads a worker computes with; 0 is one for each CPU that this process may use."""
+    """Threads a worker computes with; 0 takes the cores, less one where a core runs one thread only."""
     batch: int = Field(default=64, ge=8, le=2048)
     """Tokens of a prompt read in one go: a request can be cancelled only between two of them."""
     gpu_layers: int = Field(default=-1, ge=-1)

@@ -25,7 +25,7 @@ TEMPLATE_MEMORY = 1 << 30
 REQUEST_MEMORY = 4 << 30
 """Bytes that a loaded worker may grow by, where the system can limit it."""
 READ_PER_SECOND = 128 << 10
-"""Bytes of a request that any machine renders and cuts into tokens in a second of CPU time; some 20 times less than usual."""
+"""Bytes of a request that are rendered and cut into tokens in a second of CPU time at the very least."""
 
 
 class Worker:
@@ -200,7 +200,7 @@ def _open(given: dict[str, Any]) -> Any:
 
 
 def _die_with_parent() -> None:
-    """Where the system can, have it end this process with the server, also while a model loads and nobody reads stdin."""
+    """Have Linux end this process with the server, also while a model loads and nobody reads stdin."""
     if sys.platform == "linux":
         import ctypes
         import signal
