@@ -43,6 +43,9 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
+_started: list[subprocess.Popen[str]] = []
+
+
 @dataclass(frozen=True)
 class Done:
     """What a command left behind."""
@@ -98,11 +101,21 @@ def start(*arguments: str | Path, site: Site | None = None, stdin: str | None = 
         text=True,
         env=environment(**more),
     )
+    _started.append(process)
     if stdin is not None:
         assert process.stdin is not None
         process.stdin.write(stdin)
         process.stdin.flush()
     return process
+
+
+def kill_started() -> None:
+    """Kill what `start` has started and a failed test has left running."""
+    while _started:
+        process = _started.pop()
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 def end(process: subprocess.Popen[str], seconds: float = 10) -> Done:
@@ -115,6 +128,24 @@ def end(process: subprocess.Popen[str], seconds: float = 10) -> Done:
         raise
     assert "Traceback" not in err
     return Done(process.returncode, out, err)
+
+
+def until(process: subprocess.Popen[str], text: str, seconds: float = 10) -> str:
+    """What a started process writes on its stdout, up to the piece that brings `text`."""
+    assert process.stdout is not None
+    told = b""
+    deadline = time.monotonic() + seconds
+    with selectors.DefaultSelector() as ready:
+        ready.register(process.stdout, selectors.EVENT_READ)
+        while text.encode() not in told:
+            if not ready.select(max(0, deadline - time.monotonic())):
+                process.kill()
+                pytest.fail(f"not within {seconds:g} s: {text!r}; told: {told!r}, {process.communicate()}")
+            piece = os.read(process.stdout.fileno(), 65536)
+            if not piece:
+                pytest.fail(f"it ended without {text!r}; told: {told!r}, {process.communicate()}")
+            told += piece
+    return told.decode()
 
 
 def run(*arguments: str | Path, site: Site | None = None, stdin: str | None = None) -> Done:

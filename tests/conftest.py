@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command_line import Call, caller
+from tests.command_line import Call, caller, kill_started
 from tests.parts import Site
 
 
@@ -21,6 +21,12 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     made = Site(folder)
     yield made
     made.forget()
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    yield
+    kill_started()
 
 
 @pytest.fixture

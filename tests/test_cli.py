@@ -173,7 +173,8 @@ def test_a_bad_config_is_refused_with_file_and_line(jan: Call, tmp_path: Path, c
     text, asked, told = BAD[case]
     if case in ("unknown key", "wrong type") and command[0] == "serve":
         command = ["serve"]
-    done = jan(*command, "--root", root_with(tmp_path / "root", text))
+    call = run if command[0] == "serve" else jan  # in a process of its own, which a failure cannot keep up
+    done = call(*command, "--root", root_with(tmp_path / "root", text))
     assert (done.code, done.out) == (2, "")
     assert done.err.splitlines()[1] == "asked:   " + asked.format(tmp_path / "root" / "jan.toml")
     assert told in done.err

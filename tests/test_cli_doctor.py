@@ -13,7 +13,7 @@ import pytest
 from jan_core.check import Check, Verdict
 from jan_core.cli.doctor import outcome
 from jan_core.refusal import Refusal
-from tests.command_line import CHOICES, Call, Done, add_heard, end, root_with, start
+from tests.command_line import CHOICES, Call, Done, add_heard, end, root_with, start, until
 from tests.parts import Site
 
 
@@ -126,8 +126,7 @@ def test_another_program_on_the_port(jan: Call, root: Path, stranger: int, monke
 def test_jan_itself_on_the_port(jan: Call, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = start("serve", "--root", root, "--port", "0")
     try:
-        assert server.stdout is not None
-        port = server.stdout.readline().split("/v1")[0].rpartition(":")[2]
+        port = until(server, "/v1 ").split("/v1")[0].rpartition(":")[2]
         monkeypatch.setenv("JAN__SERVER__PORT", port)
         done = jan("doctor", "--root", root)
     finally:

