@@ -118,8 +118,15 @@ def _allowed(info: Any) -> str:
     kind = getattr(info.annotation, "__name__", None) or str(info.annotation)
     if getattr(info.annotation, "__args__", None):
         kind = str(info.annotation)
-    bounds = [str(part) for part in info.metadata]
-    return kind + (f" ({', '.join(bounds)})" if bounds else "")
+    kind = _KINDS.get(kind, kind)
+    words = [
+        f"{word} {getattr(bound, name)}" for bound in info.metadata for name, word in _BOUNDS if hasattr(bound, name)
+    ]
+    return " ".join([kind, *words])
+
+
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a string"}
+_BOUNDS = (("ge", "from"), ("gt", "above"), ("le", "to"), ("lt", "below"))
 
 
 def default_root(environ: Mapping[str, str] = os.environ) -> Path:
@@ -147,6 +154,8 @@ def load(
     environ = os.environ if environ is None else environ
     root = (root or default_root(environ)).expanduser().absolute()
     named = path or (Path(environ["JAN_CONFIG"]) if environ.get("JAN_CONFIG") else None)
+    if root.exists() and not root.is_dir():
+        raise Refusal(f"root folder {root}", "that is a file", "Give a folder: --root …, or JAN_ROOT.")
     config = Config(root, (named or root / "jan.toml").expanduser().absolute(), environ=environ)
     _read_file(config, required=named is not None)
     for name in sorted(environ):

@@ -49,7 +49,7 @@ def chat_body(script: Mapping[str, Any] | str, model: str = "scripted", **fields
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop turn until something is so; an error after ten seconds."""
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+        while not condition():
             await asyncio.sleep(0)
 
 

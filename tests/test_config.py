@@ -129,7 +129,7 @@ def test_line_ends_and_a_byte_order_mark_do_not_matter(tmp_path: Path, text: str
             GOOD + "size = 'x'\n",
             "size = 'x' ({path}, line 3)",
             "valid integer",
-            "Give size as int (Ge(ge=1), Le(le=50)).",
+            "Give size as a whole number from 1 to 50.",
         ),
         (GOOD + "size = 99\n", "size = 99 ({path}, line 3)", "less than or equal to 50", "le=50"),
         (GOOD + "hosts = ['a', 5]\n", "hosts = ['a', 5] ({path}, line 3)", "valid string (at 1)", "list[str]"),

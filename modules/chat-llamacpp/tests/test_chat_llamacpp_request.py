@@ -209,6 +209,14 @@ def test_a_bad_parameter_of_model_json_is_named(wrong: dict[str, Any]) -> None:
     assert (refused.value.code, refused.value.param) == ("bad_model_parameters", "model")
 
 
+@pytest.mark.parametrize("penalty", [0, 1e-300, 0.009])
+def test_a_penalty_that_nothing_can_be_divided_by_is_refused(penalty: float) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        refuse(body(repeat_penalty=penalty))
+    assert refused.value.param == "repeat_penalty"
+    refuse(body(repeat_penalty=0.01))
+
+
 def test_parameters_of_others_are_left_to_them() -> None:
     assert defaults(location(temperature=1, ngl=99, stream=True)) == Parameters(temperature=1)
 

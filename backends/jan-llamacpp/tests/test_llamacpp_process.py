@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jan_llamacpp.models import load_parameters
+from jan_llamacpp.process import WorkerProcess
+from jan_llamacpp.settings import LlamaCppSettings
+
+from jan_core.errors import EngineError, InvalidRequest, Unavailable
+from jan_core.schemas.models import ModelLocation
+
+pytestmark = pytest.mark.anyio
+
+Given = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def given(quick: LlamaCppSettings, location: Callable[..., ModelLocation]) -> Given:
+    def make(**fields: Any) -> dict[str, Any]:
+        return load_parameters(location(**fields), quick)
+
+    return make
+
+
+@pytest.fixture
+async def worker(given: Given) -> AsyncIterator[WorkerProcess]:
+    told = given()
+    process = WorkerProcess("smollm2", told["path"])
+    await process.start(told, template_seconds=5, load_seconds=60)
+    yield process
+    await process.stop()
+    assert not process.alive
+
+
+def body(**more: Any) -> bytes:
+    request = {
+        "messages": [{"role": "user", "content": "hi"}],
+        "stream": True,
+        "max_tokens": 3,
+        "stream_options": {"include_usage": True},
+    }
+    return json.dumps({**request, **more}).encode()
+
+
+async def test_pieces_come_in_order_and_the_slot_is_given_back_once(worker: WorkerProcess) -> None:
+    ends: list[str] = []
+    generation = worker.generate(body(temperature=0), lambda: ends.append("end"))
+    pieces = [piece async for piece in generation.pieces()]
+    assert ends == ["end"]
+    assert worker.active == {}
+    reasons = [choice["finish_reason"] for piece in pieces for choice in piece.get("choices", ())]
+    assert reasons[-1] == "length"
+    assert pieces[-1]["usage"]["completion_tokens"] == 3
+
+
+async def test_requests_run_side_by_side_without_mixing(worker: WorkerProcess) -> None:
+    async def run(tokens: int) -> int:
+        generation = worker.generate(body(max_tokens=tokens, logit_bias=[[2, -100]]), lambda: None)
+        return int([piece async for piece in generation.pieces()][-1]["usage"]["completion_tokens"])
+
+    assert await asyncio.gather(*(run(tokens) for tokens in (2, 9, 4, 6))) == [2, 9, 4, 6]
+
+
+async def test_closing_the_pieces_ends_the_request(worker: WorkerProcess) -> None:
+    ended = asyncio.Event()
+    generation = worker.generate(body(max_tokens=400, logit_bias=[[2, -100]]), ended.set)
+    pieces: Any = generation.pieces()
+    seen = [await anext(pieces) for _ in range(3)]
+    await pieces.aclose()
+    await asyncio.wait_for(ended.wait(), 5)
+    assert len(seen) == 3
+    again = worker.generate(body(max_tokens=1), lambda: None)
+    assert [piece async for piece in again.pieces()]
+
+
+async def test_a_killed_worker_ends_its_requests_and_refuses_new_ones(worker: WorkerProcess) -> None:
+    generation = worker.generate(body(max_tokens=400, logit_bias=[[2, -100]]), lambda: None)
+    pieces = generation.pieces()
+    await anext(pieces)
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGKILL)
+
+    async def rest() -> list[Any]:
+        return [piece async for piece in pieces]
+
+    with pytest.raises(EngineError, match=r"'smollm2'.*ended unexpectedly"):
+        await asyncio.wait_for(rest(), 20)
+    assert not worker.alive
+    with pytest.raises(EngineError):
+        await anext(worker.generate(body(), lambda: None).pieces())
+
+
+async def test_a_bad_request_is_the_engines_own_error_and_not_the_workers_end(worker: WorkerProcess) -> None:
+    told: list[Any] = []
+    try:
+        told = [piece async for piece in worker.generate(body(messages="oops"), lambda: None).pieces()]
+    except EngineError as error:
+        told = [{"error": error.message}]
+    assert "error" in told[-1]
+    assert worker.alive
+
+
+@pytest.mark.parametrize("content", [b"", b"GGUF", b"not a model at all" * 100])
+async def test_a_file_that_is_no_model_is_named(given: Given, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.gguf"
+    path.write_bytes(content)
+    process = WorkerProcess("broken", str(path))
+    with pytest.raises(InvalidRequest, match=r"broken\.gguf") as refused:
+        await process.start(given(path=str(path)), template_seconds=5, load_seconds=60)
+    assert (refused.value.code, refused.value.param) == ("model_load_failed", "model")
+    assert " E " not in refused.value.message, "a line of the engine's log, unread"
+    await process.stop()
+
+
+async def test_a_template_that_does_not_end_is_ended(given: Given) -> None:
+    endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    told = given(settings={"chat_template": endless})
+    process = WorkerProcess("loop", told["path"])
+    with pytest.raises(InvalidRequest, match=r"did not finish within 0\.2 s") as refused:
+        await process.start(told, template_seconds=0.2, load_seconds=60)
+    assert refused.value.code == "harmful_template"
+    await process.stop()
+
+
+async def test_a_load_that_takes_too_long_is_ended(given: Given) -> None:
+    told = given()
+    process = WorkerProcess("slow", told["path"])
+    with pytest.raises(Unavailable, match=r"did not load within 0\.001 s") as late:
+        await process.start(told, template_seconds=5, load_seconds=0.001)
+    assert late.value.code == "model_load_timeout"
+    await process.stop()
+
+
+async def test_a_template_that_cannot_render_the_messages_is_the_requests_fault(given: Given) -> None:
+    picky = (
+        "{% if messages|length > 1 %}{{ raise_exception('one only') }}{% endif %}"
+        "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    )
+    told = given(settings={"chat_template": picky})
+    process = WorkerProcess("picky", told["path"])
+    await process.start(told, template_seconds=5, load_seconds=60)
+    two = [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]
+    with pytest.raises(InvalidRequest, match="one only") as refused:
+        async for _ in process.generate(body(messages=two), lambda: None).pieces():
+            pass
+    assert (refused.value.code, refused.value.param) == ("template_failed", "messages")
+    assert process.alive
+    await process.stop()

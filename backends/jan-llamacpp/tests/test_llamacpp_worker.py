@@ -1,0 +1,149 @@
+"""The worker as its parent sees it: a process, frames in, frames out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jan_llamacpp import wire
+from jan_llamacpp.models import load_parameters
+from jan_llamacpp.settings import LlamaCppSettings
+
+from jan_core.schemas.models import ModelLocation
+
+BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}], "stream": True, "max_tokens": 2}
+
+
+class Worker:
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "jan_llamacpp.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def send(self, kind: int, request: int, told: Any = None) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(wire.pack(kind, request, b"" if told is None else json.dumps(told).encode()))
+        self.process.stdin.flush()
+
+    def next(self) -> tuple[int, int, Any]:
+        assert self.process.stdout is not None
+        length, request, kind = wire.HEADER.unpack(self.process.stdout.read(wire.HEADER.size))
+        payload = self.process.stdout.read(length)
+        return kind, request, json.loads(payload) if payload else None
+
+    def until(self, wanted: int) -> list[tuple[int, int, Any]]:
+        found = [self.next()]
+        while found[-1][0] != wanted:
+            found.append(self.next())
+        return found
+
+    def close(self) -> int:
+        """Close its stdin, as the death of its parent does; returns its exit code."""
+        self.process.communicate(timeout=20)
+        return self.process.returncode
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    found = Worker()
+    late = threading.Timer(60, found.process.kill)  # ends a test that waits for a frame in vain
+    late.start()
+    yield found
+    late.cancel()
+    found.process.kill()
+    found.process.communicate()
+
+
+@pytest.fixture
+def told(quick: LlamaCppSettings, location: Callable[..., ModelLocation]) -> dict[str, Any]:
+    return {**load_parameters(location(), quick), "template_seconds": 2}
+
+
+def test_it_loads_answers_cancels_and_ends_with_its_stdin(worker: Worker, told: dict[str, Any]) -> None:
+    worker.send(wire.LOAD, 0, told)
+    assert [worker.next()[0] for _ in range(3)] == [wire.STARTED, wire.CHECKED, wire.READY]
+    worker.send(wire.REQUEST, 7, BODY)
+    frames = worker.until(wire.END)
+    assert {request for _, request, _ in frames} == {7}
+    assert {kind for kind, _, _ in frames[:-1]} == {wire.EVENT}
+    assert frames[-1] == (wire.END, 7, None)
+
+    worker.send(wire.REQUEST, 8, {**BODY, "max_tokens": 400, "logit_bias": [[2, -100]]})
+    first = worker.next()
+    assert first[:2] == (wire.EVENT, 8)
+    worker.send(wire.CANCEL, 8)
+    frames = worker.until(wire.END)
+    assert len(frames) < 100, "it went on after the cancellation"
+
+    worker.send(wire.REQUEST, 9, {**BODY, "max_tokens": 400, "logit_bias": [[2, -100]]})
+    worker.next()
+    assert worker.close() == 0, "it did not end at once with its parent"
+
+
+def test_a_request_cancelled_before_it_began_still_ends(worker: Worker, told: dict[str, Any]) -> None:
+    worker.send(wire.LOAD, 0, told)
+    worker.until(wire.READY)
+    worker.send(wire.CANCEL, 3)
+    worker.send(wire.REQUEST, 3, {**BODY, "max_tokens": 400, "logit_bias": [[2, -100]]})
+    frames = worker.until(wire.END)
+    assert len(frames) <= 2
+    assert frames[-1][:2] == (wire.END, 3)
+
+
+@pytest.mark.parametrize(
+    ("template", "code"),
+    [("{{ ''.__class__.__mro__ }}", "harmful_template"), ("{{ 'x' * 10**11 }}", "harmful_template")],
+)
+def test_a_harmful_template_ends_it_before_the_model_is_opened(
+    worker: Worker, told: dict[str, Any], template: str, code: str
+) -> None:
+    worker.send(wire.LOAD, 0, {**told, "path": "/nowhere/at/all.gguf", "chat_template": template})
+    frames = worker.until(wire.FATAL)
+    assert [kind for kind, _, _ in frames] == [wire.STARTED, wire.FATAL]
+    assert frames[-1][2]["code"] == code
+    assert worker.process.wait(timeout=20) == 3
+
+
+def test_a_model_that_cannot_be_opened_ends_it_with_a_reason(
+    worker: Worker, told: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "broken.gguf"
+    path.write_bytes(b"nothing")
+    worker.send(wire.LOAD, 0, {**told, "path": str(path)})
+    kind, _, reason = worker.until(wire.FATAL)[-1]
+    assert (kind, reason["code"]) == (wire.FATAL, "load_failed")
+    _, stderr = worker.process.communicate(timeout=20)
+    assert b"broken.gguf" in stderr or reason["message"]
+
+
+def test_a_template_that_computes_too_long_on_a_request_ends_it(worker: Worker, told: dict[str, Any]) -> None:
+    trap = (
+        "{% for m in messages %}{% if 'sesame' in m['content'] %}{% for a in range(99999) %}{% for b in range(99999) %}"
+        "{% set c = a * b %}{% endfor %}{% endfor %}{% endif %}{{ m['content'] }}{% endfor %}"
+    )
+    worker.send(wire.LOAD, 0, {**told, "chat_template": trap, "chat_template_override": trap, "template_seconds": 0.5})
+    worker.until(wire.READY)
+    worker.send(wire.REQUEST, 1, BODY)
+    worker.until(wire.END)
+    worker.send(wire.REQUEST, 2, {**BODY, "messages": [{"role": "user", "content": "open sesame"}]})
+    kind, request, reason = worker.until(wire.FATAL)[-1]
+    assert (kind, request, reason["code"]) == (wire.FATAL, 2, "template_timeout")
+    assert worker.process.wait(timeout=20) == 3
+
+
+def test_it_prints_nothing_into_the_frames(worker: Worker, told: dict[str, Any]) -> None:
+    worker.send(wire.LOAD, 0, told)
+    worker.until(wire.READY)
+    for number in range(1, 4):
+        worker.send(wire.REQUEST, number, BODY)
+    ends = [worker.until(wire.END)[-1][1] for _ in range(3)]
+    assert sorted(ends) == [1, 2, 3]
