@@ -67,7 +67,10 @@ def bind(jan: Jan) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            cause, remedy = "another program uses that port", f"Take another one: jan serve --port {port + 1 if port < 65535 else 1337}"
+            cause, remedy = (
+                "another program uses that port",
+                f"Take another one: jan serve --port {port + 1 if port < 65535 else 1337}",
+            )
         elif error.errno == errno.EACCES:
             cause, remedy = "ports below 1024 need privileges", "Take another one: jan serve --port 1337"
         else:

@@ -159,7 +159,11 @@ BAD = {
     "unknown endpoint": ('\n[endpoints]\nchta = "x"', "chta = 'x' ({}, line 3)", "did you mean 'chat'?"),
     "unknown module": ('[endpoints]\nchat = "chat-lamacpp"', "chat = 'chat-lamacpp' ({}, line 2)", "'chat-llamacpp'"),
     "unknown key": ("[server]\n\nprot = 1", "[server] prot = 1 ({}, line 3)", "did you mean 'port'?"),
-    "wrong type": ('[server]\nport = "x"', "[server] port = 'x' ({}, line 2)", "Give port as int"),
+    "wrong type": (
+        '[server]\nport = "x"',
+        "[server] port = 'x' ({}, line 2)",
+        "Give port as a whole number from 0 to 65535",
+    ),
     "unknown table": ("[models-jso]\na = 1", "table [models-jso] ({}, line 2)", "did you mean [models-json]?"),
     "backend's key": ("[jan-llamacpp]\nctx = 1", "[jan-llamacpp] ctx = 1 ({}, line 2)", "context"),
     "newer format": ("format = 2", "format = 2 ({}, line 1)", "Install a newer jan-core"),

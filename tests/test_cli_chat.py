@@ -103,6 +103,18 @@ def test_a_conversation_with_the_real_model(root: Path) -> None:
     assert not done.out.endswith("\n\n")
 
 
+def test_a_conversation_that_fills_the_context_forgets_its_oldest_part(root: Path) -> None:
+    (described,) = (root / "models").iterdir()
+    (described / "model.json").write_text('{"settings": {"ctx_len": 256}, "parameters": {"temperature": 0}}')
+    turns = "\n".join(f"{number} " + "word " * 90 for number in range(3))
+    done = run("chat", "--max-tokens", "2", "--root", root, stdin=turns)
+    assert done.code == 0
+    assert done.err.count("the oldest part of the conversation is forgotten") == 1
+    too_long = run("chat", "--max-tokens", "2", "--root", root, stdin="word " * 400)
+    assert too_long.code == 1
+    assert "The messages are" in too_long.err
+
+
 def test_a_conversation_remembers(site: Site, scripted: Path) -> None:
     done = run("chat", "--system", "Be.", "--root", scripted, site=site, stdin="first one\n \nsecond\n")
     assert (done.code, done.out) == (0, "first one \nsecond \n")

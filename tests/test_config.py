@@ -131,10 +131,10 @@ def test_line_ends_and_a_byte_order_mark_do_not_matter(tmp_path: Path, text: str
             "valid integer",
             "Give size as a whole number from 1 to 50.",
         ),
-        (GOOD + "size = 99\n", "size = 99 ({path}, line 3)", "less than or equal to 50", "le=50"),
+        (GOOD + "size = 99\n", "size = 99 ({path}, line 3)", "less than or equal to 50", "to 50"),
         (GOOD + "hosts = ['a', 5]\n", "hosts = ['a', 5] ({path}, line 3)", "valid string (at 1)", "list[str]"),
-        ("[messages-postgresql]\ndsn = 5\n", "dsn = 5 ({path}, line 2)", "valid string", "Give dsn as str."),
-        ("[messages-postgresql]\n", "[messages-postgresql] ({path})", "Field required", "Give dsn as str."),
+        ("[messages-postgresql]\ndsn = 5\n", "dsn = 5 ({path}, line 2)", "valid string", "Give dsn as a string."),
+        ("[messages-postgresql]\n", "[messages-postgresql] ({path})", "Field required", "Give dsn as a string."),
     ],
 )
 def test_a_bad_value_is_refused_with_line_value_and_what_is_allowed(

@@ -88,7 +88,7 @@ def load_all(**settings: Any) -> dict[str, Any]:
 def parameters(**settings: Any) -> dict[str, Any]:
     """Of these, what the reference server takes."""
     given = load_all(**settings)
-    return {name: given[name] for name in ("path", "context", "slots", "batch", "threads", "gpu_layers")}
+    return {name: given[name] for name in ("path", "context", "slots", "threads", "gpu_layers")}
 
 
 def _together(found: list[Streamed]) -> float:

@@ -125,3 +125,16 @@ def test_workers_end_with_a_server_that_was_killed(server_root: Path, full_count
         client.leave()
         server.close()
     print(f"\nserver killed: its worker had gone after {max(times):.2f} s at the latest ({len(times)} kills)")
+
+
+def test_asked_twice_it_leaves_at_once_and_without_a_traceback(server_root: Path) -> None:
+    with JanServer(server_root) as server:
+        worker = warm(server)
+        stream = server.raw()
+        stream.chat(**ENDLESS, stream=True)
+        assert stream.head()[0] == 200
+        server.stop(signal.SIGTERM)
+        server.stop(signal.SIGTERM)
+        assert server.process.wait(timeout=GRACE + 20) == 0
+        until(lambda: not is_running(worker), 10, "the worker ends with its server")
+        assert not [line for line in server.stderr if "Traceback" in line]

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from jan_llamacpp import threads
 
 

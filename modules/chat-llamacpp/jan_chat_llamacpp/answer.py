@@ -32,6 +32,7 @@ class Answer:
         self._prompt = 0
         self._cached: int | None = None
         self._written = 0
+        self._pieces = 0
 
     def chunks(self, piece: dict[str, Any], first: int) -> list[ChatCompletionChunk]:
         """The chunks of one piece; `first` is how many choices earlier rounds gave.
@@ -51,10 +52,13 @@ class Answer:
                 self._begun.add(index)
                 found.append(self._chunk(index, Delta(role="assistant", content="")))
             if text:
+                self._pieces += 1
                 found.append(self._chunk(index, Delta(content=text)))
             if reason:
                 self._finished.add(index)
                 found.append(self._chunk(index, Delta(), reason))
+        if self._context is not None and self._pieces > self._written:
+            self._context.completion_tokens = self._pieces  # as far as is known, should the caller leave now
         return found
 
     def check(self, wanted: int) -> None:

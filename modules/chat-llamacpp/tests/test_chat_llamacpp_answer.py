@@ -60,6 +60,15 @@ def test_the_prompt_counts_once_and_the_answers_add_up() -> None:
     assert (context.prompt_tokens, context.completion_tokens) == (10, 8)
 
 
+def test_what_was_written_is_told_should_the_caller_leave() -> None:
+    context = Call("req_1")
+    answer = Answer("m", context)
+    told(answer, piece(0, "a"), piece(0, "b"))
+    assert context.completion_tokens == 2
+    told(answer, piece(0, reason="stop", usage={"prompt_tokens": 3, "completion_tokens": 5}))
+    assert (context.prompt_tokens, context.completion_tokens) == (3, 5)
+
+
 def test_every_chunk_has_the_same_head() -> None:
     answer = Answer("m", None)
     chunks = [*answer.chunks(piece(0, "a", "stop"), 0), answer.last()]

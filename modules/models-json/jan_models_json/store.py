@@ -172,7 +172,9 @@ class ModelsJson(Models):
                 f"{folder.path} has the name of {first}, but for upper and lower case; rename it.", param="model"
             )
         if weights.error is not None:
-            raise InvalidRequest(f"The model `{model}` cannot be used. {weights.error}", param="model")
+            raise InvalidRequest(
+                f"The model `{model}` cannot be used. {weights.error}", param="model", code="model_unusable"
+            )
         return folder.contents, weights
 
     async def _list(self) -> _Rows:

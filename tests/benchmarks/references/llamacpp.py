@@ -1,6 +1,6 @@
-"""llama.cpp's own HTTP server, with the model, context, slots, batch and threads that Jan gives its worker.
+"""llama.cpp's own HTTP server, with the model, context, slots and threads that Jan gives its worker.
 
-    python -m tests.benchmarks.references.llamacpp '{"path": …, "context": …, "slots": …, "batch": …, "threads": …,
+    python -m tests.benchmarks.references.llamacpp '{"path": …, "context": …, "slots": …, "threads": …,
     "gpu_layers": …}' [socket]
 
 Everything else is llama.cpp's default. With `socket`, it listens on that Unix socket instead of a TCP port.
@@ -25,7 +25,6 @@ def main() -> None:
     params.model.path = given["path"]
     params.n_parallel = given["slots"]
     params.n_ctx = given["context"] * given["slots"]
-    params.n_batch = params.n_ubatch = given["batch"]
     params.n_gpu_layers = given["gpu_layers"]
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = given["threads"]
     if len(sys.argv) > 2:
