@@ -168,7 +168,8 @@ async def open_jan(root: str | Path | None = None, **tables: Mapping[str, Any]) 
 
     Args:
         root: the root folder; default as on the command line.
-        tables: settings that override `jan.toml`, a keyword a table: `server={"log_prompts": True}`.
+        tables: settings that override `jan.toml`, a keyword a table: `server={"log_requests": True}`. Requests are
+            not logged unless a setting says so.
 
     Raises:
         Refusal: as `Jan`.
@@ -180,5 +181,8 @@ async def open_jan(root: str | Path | None = None, **tables: Mapping[str, Any]) 
         for table, values in tables.items()
         for key, value in values.items()
     }
-    async with Jan(load(Path(root) if root is not None else None, flags=flags)) as jan:
+    config = load(Path(root) if root is not None else None, flags=flags)
+    # A program that uses Jan as a library has a stderr of its own to write to.
+    config.tables.setdefault("server", {}).setdefault("log_requests", Value(False, "default of open_jan"))
+    async with Jan(config) as jan:
         yield jan

@@ -177,11 +177,11 @@ def _read_file(config: Config, *, required: bool) -> None:
         raise Refusal(f"config file {config.path}", f"it cannot be read: {error}", "Mend the file.") from error
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise Refusal(f"config file {config.path}", f"it is not TOML: {error}", "Mend that line.") from error
     _find_lines(config, text)
     version = data.pop("format", FORMAT)
-    if version != FORMAT:
+    if type(version) is not int or version != FORMAT:
         line = config.lines.get(("", "format"), 1)
         raise Refusal(
             f"format = {_shown(version)} ({config.path}, line {line})",
@@ -232,6 +232,6 @@ def _read_variable(config: Config, name: str, text: str) -> None:
     wanted, key = parts[0].replace("_", "-").lower(), parts[1].lower()
     try:
         value: Any = tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         value = text
     config.tables.setdefault(wanted, {})[key] = Value(value, f"environment {name}", text)

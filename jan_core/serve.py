@@ -42,7 +42,7 @@ def check_bind(jan: Jan) -> None:
     raise Refusal(
         f"host = {host!r} ({origin.origin if origin else 'default'})",
         "that address can be reached from other machines, and no chosen plugin asks them for a key",
-        'Choose a plugin that authenticates ([plugins] use = ["auth-keys"]), or listen on 127.0.0.1.',
+        "Choose a plugin that asks for keys under [plugins] use, or listen on 127.0.0.1.",
     )
 
 

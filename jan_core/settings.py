@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class ServerSettings(BaseModel):
     """`[server]` of `jan.toml`: where Jan listens, and the limits that keep it up."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
 
     host: str = "127.0.0.1"
     """Address to listen on. One beyond loopback is refused unless a chosen plugin authenticates."""
@@ -18,19 +18,19 @@ class ServerSettings(BaseModel):
     """Further names that requests may give as `Host`, besides the loopback ones."""
     allowed_origins: list[str] = []
     """Web pages, as `https://name[:port]`, whose scripts may call this server."""
-    header_bytes: int = Field(default=32 * 1024, ge=1024)
+    header_bytes: int = Field(default=32 * 1024, ge=1024, le=2**30)
     """Largest request line and header block, in bytes (431)."""
-    header_seconds: float = Field(default=10, gt=0)
+    header_seconds: float = Field(default=10, gt=0, le=86_400)
     """Longest time for the headers to arrive (408)."""
-    body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
-    """Largest request body, in bytes (413)."""
-    body_seconds: float = Field(default=30, gt=0)
+    body_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, le=2**40)
+    """Largest request body, in bytes (413). Reading one of 4 MiB takes up to half a second of everybody's time."""
+    body_seconds: float = Field(default=30, gt=0, le=86_400)
     """Longest pause of a body that is arriving (408)."""
-    write_seconds: float = Field(default=60, gt=0)
+    write_seconds: float = Field(default=60, gt=0, le=86_400)
     """How long a client may read nothing of its reply before it is dropped."""
-    keep_alive_seconds: int = Field(default=30, ge=1)
+    keep_alive_seconds: int = Field(default=30, ge=1, le=86_400)
     """How long an idle connection is kept."""
-    grace_seconds: float = Field(default=5, ge=0)
+    grace_seconds: float = Field(default=5, ge=0, le=86_400)
     """How long replies may take to end after SIGTERM or Ctrl-C."""
     log_requests: bool = True
     """One line of JSON a request, on stderr."""

@@ -59,6 +59,10 @@ def _by_position(
 
 def check(endpoint: type[Endpoint], layer: Layer) -> None:
     """Raise `Refusal` where a layer names no operation of the endpoint, or gives no coroutine function."""
+    if not isinstance(layer.wrappers, Mapping):
+        asked = f"plugin {layer.plugin!r} wraps {endpoint.name}"
+        cause = f"its hook wrap_{endpoint.name} returned {type(layer.wrappers).__name__}, not names with functions"
+        raise Refusal(asked, cause, 'Return a mapping, such as {"create": wrapper}.')
     known = endpoint.operations()
     for name, function in layer.wrappers.items():
         asked = f"plugin {layer.plugin!r} wraps {endpoint.name}.{name}"
@@ -139,7 +143,11 @@ async def _through(
         step: Callable[..., Awaitable[Any]] = innermost
         for function in reversed(functions):
             step = between(function, Proceed(operation, step))
-        async for event in await step(*arguments, **named):
+        events = await step(*arguments, **named)
+        if not hasattr(events, "__aiter__"):
+            found = type(events).__name__
+            raise TypeError(f"a wrapper around {operation.qualified} returned {found}, not an iterator of events")
+        async for event in events:
             yield event
 
 

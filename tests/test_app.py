@@ -205,3 +205,11 @@ async def test_as_a_library(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match=r"argument server"):
         async with open_jan(str(tmp_path), **{**tables, "server": {"prot": 1}}):
             raise AssertionError
+
+
+@pytest.mark.anyio
+async def test_a_library_logs_no_requests_unless_told(tmp_path: Path) -> None:
+    async with open_jan(tmp_path) as jan:
+        assert not jan.server.log_requests
+    async with open_jan(tmp_path, server={"log_requests": True}) as jan:
+        assert jan.server.log_requests

@@ -182,3 +182,20 @@ def test_a_bad_config_is_refused_with_file_and_line(jan: Call, tmp_path: Path, c
     assert (done.code, done.out) == (2, "")
     assert done.err.splitlines()[1] == "asked:   " + asked.format(tmp_path / "root" / "jan.toml")
     assert told in done.err
+
+
+def test_an_unexpected_failure_is_a_line_and_on_request_a_traceback(
+    jan: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jan_core import cli
+
+    def broken(given: list[str]) -> None:
+        raise KeyError("oh")
+
+    monkeypatch.setattr(cli, "_run", broken)
+    done = jan("models", "ls")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "jan: failed unexpectedly: KeyError: 'oh' (JAN_TRACEBACK=1 shows where)\n"
+    monkeypatch.setenv("JAN_TRACEBACK", "1")
+    with pytest.raises(KeyError):
+        cli.main(["models", "ls"])

@@ -100,7 +100,7 @@ def test_a_broken_plugin_is_wrong_once(jan: Call, site: Site, tmp_path: Path, fr
     [
         ("[server\n", "config file", "line 1", "Mend that line."),
         ("[server]\nprot = 1\n", "app", "jan.toml, line 2", "did you mean 'port'?"),
-        ("[server]\nhost = '0.0.0.0'\n", "address", "jan.toml, line 2", "auth-keys"),
+        ("[server]\nhost = '0.0.0.0'\n", "address", "jan.toml, line 2", "[plugins] use"),
         ("[endpoints]\nmodels = 'models-jsn'\n", "packages", "jan.toml, line 2", "did you mean 'models-json'?"),
         ("[endpoints]\nmodels = []\nchat = []\n", "packages", "no module is chosen", "pip install jan"),
     ],

@@ -51,3 +51,9 @@ def test_a_config_elsewhere_says_nothing_of_the_roots_own(jan: Call, tmp_path: P
     done = jan("init", "--root", root, "--config", tmp_path / "etc" / "mine.toml")
     assert (done.code, done.err) == (0, "")
     assert '# chat = "chat-llamacpp"' in (tmp_path / "etc" / "mine.toml").read_text()
+
+
+def test_a_link_that_leads_nowhere_is_left_alone(jan: Call, tmp_path: Path) -> None:
+    (tmp_path / "jan.toml").symlink_to(tmp_path / "nowhere.toml")
+    assert jan("init", "--root", tmp_path).code == 0
+    assert (tmp_path / "jan.toml").is_symlink()

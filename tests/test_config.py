@@ -217,3 +217,10 @@ def test_a_bad_variable_is_refused_by_its_name(tmp_path: Path) -> None:
             load(tmp_path, environ={name: "1"})
         assert caught.value.asked == f"environment {name}"
         assert "JAN__<TABLE>__<KEY>" in caught.value.remedy
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 3000, "format = true"])
+def test_a_hostile_file_is_refused_too(tmp_path: Path, text: str) -> None:
+    (tmp_path / "jan.toml").write_text(text)
+    with pytest.raises(Refusal):
+        load(tmp_path, environ={})

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
@@ -39,3 +42,23 @@ def test_metadata_has_its_limits() -> None:
     for bad in ({str(i): "" for i in range(17)}, {"k" * 65: ""}, {"k": "v" * 513}, {"k": None}):
         with pytest.raises(ValidationError):
             Sample.model_validate({"metadata": bad})
+
+
+@pytest.mark.parametrize("where", ["messages", "parts"])
+def test_there_is_an_end_to_messages_and_parts(where: str) -> None:
+    from jan_core.errors import InvalidRequest
+    from jan_core.schemas.chat import ChatCompletionRequest
+    from jan_core.schemas.common import MOST
+    from jan_core.validation import parse
+
+    def body(count: int) -> bytes:
+        if where == "messages":
+            messages: list[Any] = [{"role": "user", "content": "x"}] * count
+        else:
+            messages = [{"role": "user", "content": [{"type": "text", "text": "x"}] * count}]
+        return json.dumps({"model": "m", "messages": messages}).encode()
+
+    parse(ChatCompletionRequest, body(MOST))
+    with pytest.raises(InvalidRequest, match=f"at most {MOST}") as refused:
+        parse(ChatCompletionRequest, body(MOST + 1))
+    assert refused.value.param == ("messages" if where == "messages" else "messages[0].content")

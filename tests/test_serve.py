@@ -27,7 +27,7 @@ def test_a_public_bind_without_authentication_is_refused(tmp_path: Path, host: s
     with pytest.raises(Refusal) as refused:
         check_bind(wired(tmp_path, {"server": {"host": host}}))
     assert host in refused.value.asked
-    assert "auth-keys" in refused.value.remedy
+    assert "[plugins] use" in refused.value.remedy
 
 
 @pytest.mark.parametrize(("says", "may"), [(True, True), (False, False), ("yes", False), (None, False)])

@@ -276,3 +276,21 @@ def test_a_wrapper_that_is_no_coroutine_function_is_refused() -> None:
         with pytest.raises(Refusal, match="no coroutine function"):
             check(Notes, Layer("audit", {"*": function}))  # type: ignore[dict-item]
     check(Notes, Layer("audit", {"*": Trace().plain("a"), "erase": Trace().plain("a")}))
+
+
+def test_what_is_no_mapping_of_wrappers_is_refused() -> None:
+    with pytest.raises(Refusal, match="returned list") as refused:
+        check(Notes, Layer("odd", []))  # type: ignore[arg-type]
+    assert "'odd'" in refused.value.asked
+
+
+@pytest.mark.anyio
+async def test_a_stream_wrapper_that_returns_no_iterator_is_named() -> None:
+    async def nothing(proceed: Proceed, *arguments: Any) -> None:
+        return None
+
+    streams = [name for name, operation in Notes.operations().items() if operation.stream]
+    wrapped = wrap(NotesInMemory(), [Layer("odd", {streams[0]: nothing})])
+    operation = Notes.operations()[streams[0]]
+    with pytest.raises(TypeError, match=f"around notes.{streams[0]} returned NoneType"):
+        await anext(getattr(wrapped, streams[0])(*[None] * len(operation.arguments)))

@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         try:
             _run(given)
         finally:
-            sys.stdout.flush()  # here, where a reader that has gone can still be told from a failure
+            if sys.stdout is not None:  # None where it was closed before the start
+                sys.stdout.flush()  # here, where a reader that has gone can still be told from a failure
     except Refusal as refusal:
         print(f"jan: refused\n{refusal}", file=sys.stderr)
         sys.exit(2)
@@ -51,6 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
     except OSError as error:
         print(f"jan: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", file=sys.stderr)
+        sys.exit(1)
+    except Exception as error:  # a defect, of Jan or of a chosen package: told in a line, whole for who asks
+        if os.environ.get("JAN_TRACEBACK"):
+            raise
+        kind = type(error).__name__
+        print(f"jan: failed unexpectedly: {kind}: {error} (JAN_TRACEBACK=1 shows where)", file=sys.stderr)
         sys.exit(1)
 
 

@@ -71,7 +71,7 @@ def checks(root: Path | None, config: Path | None) -> list[Check]:
         jan = Jan(asked)
     except Refusal as refusal:
         return [*found, Check("app", _raising(refusal))]
-    found.append(Check("address", lambda: _address(jan)))
+    found += [Check("address", lambda: _address(jan)), Check("app", lambda: _app(jan))]
     try:
         return [*found, *jan.checks()]
     except Refusal as refusal:
@@ -131,6 +131,13 @@ def _address(jan: Any) -> Verdict:
             return Verdict(True, f"Jan is already serving on port {jan.server.port}")
         raise
     return Verdict(True, f"{jan.server.host}, port {jan.server.port} is free")
+
+
+def _app(jan: Any) -> Verdict:
+    from jan_core.asgi import create_app
+
+    create_app(jan)
+    return Verdict(True, f"serves {', '.join(jan.endpoints) or 'nothing'}")
 
 
 def _is_jan(jan: Any) -> bool:

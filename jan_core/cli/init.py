@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from jan_core.cli.options import ConfigFile, Root, unread
@@ -34,7 +36,7 @@ def init(root: Root = None, config: ConfigFile = None) -> None:
     asked = unread(root, config)
     path = asked.path
     (asked.root / "models").mkdir(parents=True, exist_ok=True)
-    if path.exists():
+    if os.path.lexists(path):
         print(f"{path} is there already; it was left as it is.")
         return
     choices = Discovery(asked).choices()

@@ -55,6 +55,9 @@ Omittable = Annotated[T | None, NotNull(), Field(json_schema_extra=_without_defa
 Many = Annotated[list[T], FirstError()]
 """A list in a request. Only its first bad element is reported, so that a hostile list costs no memory for errors."""
 
+MOST = 2048
+"""Messages of a request, and parts of a message: templates take more than proportionally longer for more of them."""
+
 Text = Annotated[str, Field(min_length=1)]
 """A string that is not empty."""
 

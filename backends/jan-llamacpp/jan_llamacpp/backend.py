@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -81,14 +82,16 @@ class LlamaCpp(Backend):
                 yield piece
 
     async def _sweep(self) -> None:
-        """Unload what is idle or outdated."""
+        """Unload what is idle, outdated, or no longer there."""
         idle = self.settings.idle_seconds
         period = min(5.0, idle / 4) if idle else 5.0
         while True:
             await asyncio.sleep(period)
             now = time.monotonic()
             for path, model in list(self.models.items()):
-                if idle and model.worker is not None and not model.in_use and now - model.used >= idle:
+                if model.worker is None or model.in_use:
+                    continue
+                if (idle and now - model.used >= idle) or not os.path.exists(path):  # noqa: ASYNC240 - microseconds
                     del self.models[path]
                     await model.unload()
             for model in [one for one in self._outdated if not one.in_use]:

@@ -94,6 +94,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self.last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._last_number = 0
         self._fatal: dict[str, str] | None = None
+        self._fatal_request = 0
         self._frames = wire.Frames(self._take)
         self._stages: dict[int, asyncio.Future[None]] = {}
         self._transport: asyncio.SubprocessTransport | None = None
@@ -138,7 +139,14 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             raise Unavailable(f"{self.path}: {late} within {seconds:g} s.", code="model_load_timeout", retry_after=10)
         raise self._load_error()
 
-    def _load_error(self) -> InvalidRequest:
+    def _load_error(self) -> JanError:
+        if self._transport is not None and self._transport.get_returncode() == -9:  # SIGKILL
+            return Unavailable(
+                f"The model {self.model!r} was killed while it was loaded from {self.path}; most often that is the "
+                "system, when memory runs out. A smaller model, `context` or `slots` needs less.",
+                code="model_load_killed",
+                retry_after=10,
+            )
         if self._fatal is not None and self._fatal["code"] == "harmful_template":
             return InvalidRequest(f"{self.path}: {self._fatal['message']}.", param="model", code="harmful_template")
         said = [line for line in self.last_lines if " E " in line or "error" in line.lower()]
@@ -161,7 +169,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._last_number += 1
         generation = Generation(self, self._last_number, on_end)
         if not self.alive:
-            generation.end(self._died())
+            generation.end(self._died(0))
             return generation
         self.active[self._last_number] = generation
         self.write(wire.pack(wire.REQUEST, self._last_number, body))
@@ -215,13 +223,14 @@ class WorkerProcess(asyncio.SubprocessProtocol):
 
     def _gone(self) -> None:
         self.alive = False
-        for generation in list(self.active.values()):
-            generation.end(self._died())
+        for number, generation in list(self.active.items()):
+            generation.end(self._died(number))
         self.active.clear()
 
-    def _died(self) -> JanError:
-        if self._fatal is not None and self._fatal["code"] == "template_timeout":
-            return InvalidRequest(f"{self.path}: {self._fatal['message']}.", param="model", code="harmful_template")
+    def _died(self, number: int) -> JanError:
+        """What a request is told: the one that ended the worker, why; the others, that asking again helps."""
+        if self._fatal is not None and number and number == self._fatal_request:
+            return InvalidRequest(f"{self.path}: {self._fatal['message']}.", param="messages", code="template_timeout")
         return EngineError(
             f"The worker process of the model {self.model!r} ({self.path}) ended unexpectedly; "
             "the next request starts it again."
@@ -236,7 +245,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             if generation is not None:
                 generation.end(_request_error(payload) if payload else None)
         elif kind == wire.FATAL:
-            self._fatal = json.loads(payload)
+            self._fatal, self._fatal_request = json.loads(payload), request
         elif kind in self._stages and not self._stages[kind].done():
             self._stages[kind].set_result(None)
 

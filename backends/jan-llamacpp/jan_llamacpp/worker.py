@@ -129,8 +129,7 @@ class Worker:
             time.sleep(0.25)  # noqa: TID251 - a watchdog's period, in a thread of its own
             for request, (thread, until) in list(self._silent.items()):
                 if request in self._silent and _thread_seconds(thread) > until:
-                    seconds = self._template_seconds
-                    message = f"the model's chat template took longer than {seconds:g} s, so its worker was ended"
+                    message = "the model's chat template took too long for these messages, so its worker was ended"
                     self.fatal(request, "template_timeout", message)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jan_llamacpp import wire
 from jan_llamacpp.models import load_parameters
 from jan_llamacpp.process import WorkerProcess
 from jan_llamacpp.settings import LlamaCppSettings
@@ -153,3 +154,31 @@ async def test_a_template_that_cannot_render_the_messages_is_the_requests_fault(
     assert (refused.value.code, refused.value.param) == ("template_failed", "messages")
     assert process.alive
     await process.stop()
+
+
+async def test_only_the_request_that_ended_a_worker_is_told_why() -> None:
+    worker = WorkerProcess("m", "/m.gguf")
+    worker.alive = True
+    ended: list[int] = []
+    first, second = (worker.generate(b"{}", lambda n=n: ended.append(n)) for n in (1, 2))  # type: ignore[misc]
+    worker.pipe_data_received(1, wire.pack(wire.FATAL, 2, b'{"code": "template_timeout", "message": "too long"}'))
+    worker.connection_lost(None)
+    with pytest.raises(EngineError):
+        await anext(first.pieces())
+    with pytest.raises(InvalidRequest, match="too long") as blamed:
+        await anext(second.pieces())
+    assert (blamed.value.code, blamed.value.param) == ("template_timeout", "messages")
+    assert sorted(ended) == [1, 2]
+
+
+async def test_a_worker_that_is_killed_while_it_loads_is_no_fault_of_the_file(
+    given: Callable[..., Any], smollm2_path: Path
+) -> None:
+    worker = WorkerProcess("m", str(smollm2_path))
+    starting = asyncio.create_task(worker.start(given(path=str(smollm2_path)), template_seconds=5, load_seconds=60))
+    while worker.pid is None:
+        await asyncio.sleep(0)
+    os.kill(worker.pid, signal.SIGKILL)
+    with pytest.raises(Unavailable, match="memory") as refused:
+        await starting
+    assert refused.value.code == "model_load_killed"

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from jan_core.schemas.base import Request
-from jan_core.schemas.common import Many, Omittable, Text
+from jan_core.schemas.common import MOST, Many, Omittable, Text
 
 
 class CacheBreakpoint(Request):
@@ -100,7 +100,7 @@ class RefusalPart(Request):
     """What the model said."""
 
 
-TextParts = Annotated[Many[TextPart], Field(min_length=1)]
+TextParts = Annotated[Many[TextPart], Field(min_length=1, max_length=MOST)]
 """Content that consists of text parts only."""
 
 UserPart = Annotated[TextPart | ImagePart | AudioPart | FilePart, Field(discriminator="type")]
@@ -137,7 +137,7 @@ class UserMessage(Request):
 
     role: Literal["user"]
     """Always `user`."""
-    content: str | Annotated[Many[UserPart], Field(min_length=1)]
+    content: str | Annotated[Many[UserPart], Field(min_length=1, max_length=MOST)]
     """The text, or parts of several kinds."""
     name: Omittable[str] = None
     """Tells apart several participants of one role."""
@@ -206,7 +206,7 @@ class AssistantMessage(Request):
     function_call: CalledFunction | None = None
     """The one call of the older form."""
     # Checked after the fields above, one of which must be there if this one is null.
-    content: str | Annotated[Many[AssistantPart], Field(min_length=1)] | None = Field(
+    content: str | Annotated[Many[AssistantPart], Field(min_length=1, max_length=MOST)] | None = Field(
         default=None, validate_default=True
     )
     """The text. Null or left out only where the message has calls, a refusal or audio instead."""

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from jan_core.schemas.base import Request
 from jan_core.schemas.chat.messages import RequestMessage, TextParts
 from jan_core.schemas.chat.tools import OlderFunction, OlderFunctionChoice, ResponseFormat, Tool, ToolChoice
-from jan_core.schemas.common import Many, Metadata, Omittable, Text
+from jan_core.schemas.common import MOST, Many, Metadata, Omittable, Text
 
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 """A penalty between -2 and 2; 0 changes nothing, more makes the penalised less likely."""
@@ -131,7 +131,7 @@ class ChatCompletionRequest(Request):
 
     model: Annotated[str, Field(min_length=1, max_length=256)]
     """The model's id, as in the list of models."""
-    messages: Annotated[Many[RequestMessage], Field(min_length=1)]
+    messages: Annotated[Many[RequestMessage], Field(min_length=1, max_length=MOST)]
     """The conversation so far, oldest first."""
 
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Settings(BaseModel):
@@ -12,7 +12,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
 
-    folder: str | None = None
+    folder: str | None = Field(default=None, pattern=r"^[^\x00]+$")
     """Where the models' folders are; `models` in the root where it is left out. `~` is the home folder, and a path
     that does not begin at the top begins in the root."""
 
