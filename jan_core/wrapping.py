@@ -130,13 +130,19 @@ async def _through(
 ) -> AsyncIterator[Any]:
     """The events of a wrapped stream. Closing it closes the iterator of every layer, outermost first."""
     async with AsyncExitStack() as stack:
+        latest: list[Any] = [None]  # most wrappers hand on what they were given: that is closed once
+
+        def latest_of(events: AsyncIterator[Any]) -> AsyncIterator[Any]:
+            latest[0] = events
+            return _closed_with(stack, events)
 
         async def innermost(*given: Any, **keys: Any) -> AsyncIterator[Any]:
-            return _closed_with(stack, target(*given, **keys))
+            return latest_of(target(*given, **keys))
 
         def between(function: Wrapper, proceed: Proceed) -> Callable[..., Awaitable[Any]]:
             async def layer(*given: Any, **keys: Any) -> AsyncIterator[Any]:
-                return _closed_with(stack, await function(proceed, *given, **keys))
+                events = await function(proceed, *given, **keys)
+                return events if events is latest[0] else latest_of(events)
 
             return layer
 
