@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Match, Route, Router
+from starlette.routing import BaseRoute, Route, Router
 
 from jan_core import http
 from jan_core.errors import InvalidRequest, JanError, Unavailable
@@ -41,9 +41,9 @@ def create_app(jan: Jan, *, public: bool = False) -> ASGIApp:
     starlette = Starlette(exception_handlers={HTTPException: _answer_http_error, Exception: _answer_failure})
     routes = [*_own(jan), *http.routes(jan.endpoints, jan.under_way, log_prompts=jan.server.log_prompts)]
     _add_routes(routes, jan)
-    starlette.router = _Router(routes, redirect_slashes=False, lifespan=partial(_lifespan, jan))
+    starlette.router = Router(routes, redirect_slashes=False, lifespan=partial(_lifespan, jan))
     starlette.state.jan = jan
-    app: ASGIApp = starlette
+    app: ASGIApp = _Straight(starlette, routes)
     for chosen, settings in reversed(jan.plugins):
         around = jan.discovery.call(chosen, "asgi_wrapper", settings=settings, jan=jan)
         if around is not None:
@@ -113,24 +113,30 @@ class _App:
         await self.function(scope, receive, send)
 
 
-class _Router(Router):
-    """Starlette's router, which looks a path without parameters up before it tries one pattern after another."""
+class _Straight:
+    """Takes a request straight to its operation where the path has no parameters; Starlette answers all others.
 
-    def __init__(self, routes: list[BaseRoute], **options: Any) -> None:
-        super().__init__(routes, **options)
-        self._fixed = {route.path: route for route in routes if isinstance(route, Route) and "{" not in route.path}
+    Starlette tries one pattern after another, and its two layers around a route pass every event of a stream on,
+    against errors that an operation's route answers itself.
+    """
 
-    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, starlette: Starlette, routes: list[BaseRoute]) -> None:
+        self._starlette = starlette
+        self._operations = {
+            (method, route.path): route.app
+            for route in routes
+            if isinstance(route, Route) and isinstance(route.app, http.OperationRoute) and "{" not in route.path
+            for method in route.methods or ()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or one lifespan."""
-        route = self._fixed.get(scope["path"]) if scope["type"] == "http" else None
-        if route is not None:
-            match, found = route.matches(scope)
-            if match == Match.FULL:
-                scope["router"] = self
-                scope.update(found)
-                await route.handle(scope, receive, send)
-                return
-        await super().app(scope, receive, send)
+        found = self._operations.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        if found is None:
+            await self._starlette(scope, receive, send)
+        else:
+            scope["path_params"] = {}
+            await found(scope, receive, send)
 
 
 def _add_routes(routes: list[BaseRoute], jan: Jan) -> None:

@@ -26,9 +26,7 @@ from jan_core.ids import new_id, now
 from jan_core.schemas.chat import (
     ChatCompletionChunk,
     ChatCompletionRequest,
-    ChunkChoice,
     CompletionUsage,
-    Delta,
     FinishReason,
 )
 
@@ -79,7 +77,7 @@ class ScriptedChat(Chat):
             if script.fail is not None and script.fail_after == 0:
                 raise _failure(script.fail)
             for index in choices:
-                yield _chunk(head, index, Delta(role="assistant", content=""))
+                yield _chunk(head, index, {"role": "assistant", "content": ""})
             began = asyncio.get_running_loop().time()
             for number, piece in enumerate(script.say):
                 if script.rate:
@@ -88,11 +86,11 @@ class ScriptedChat(Chat):
                     raise _failure(script.fail)
                 self.said += 1
                 for index in choices:
-                    yield _chunk(head, index, Delta(content=piece))
+                    yield _chunk(head, index, {"content": piece})
             if script.hang:
                 await asyncio.get_running_loop().create_future()
             for index in choices:
-                yield _chunk(head, index, Delta(), script.finish)
+                yield _chunk(head, index, {}, script.finish)
             written = len(script.say) * len(choices)
             context = call.current()
             if context is not None:
@@ -131,8 +129,11 @@ async def _until(time: float) -> None:
         await asyncio.sleep(left)
 
 
-def _chunk(head: dict[str, Any], index: int, delta: Delta, reason: FinishReason | None = None) -> ChatCompletionChunk:
-    return ChatCompletionChunk(**head, choices=[ChunkChoice(index=index, delta=delta, finish_reason=reason)])
+def _chunk(
+    head: dict[str, Any], index: int, delta: dict[str, Any], reason: FinishReason | None = None
+) -> ChatCompletionChunk:
+    choice = {"index": index, "delta": delta, "finish_reason": reason}
+    return ChatCompletionChunk.model_validate({**head, "choices": [choice]})
 
 
 def _failure(code: str) -> Exception:

@@ -91,5 +91,6 @@ async def test_an_idle_model_is_unloaded_and_loaded_again_when_asked(
 async def test_a_model_at_work_is_not_idle(quick: LlamaCppSettings, location: Location) -> None:
     async with LlamaCpp(quick.model_copy(update={"idle_seconds": 0.05}), None) as backend:
         here = location()
-        pieces = backend.generate(here, {**ENDLESS, "max_tokens": 60})
-        assert len([piece async for piece in pieces]) >= 60
+        pieces = backend.generate(here, {**ENDLESS, "max_tokens": 60, "stream_options": {"include_usage": True}})
+        told = [piece async for piece in pieces]
+        assert told[-1]["usage"]["completion_tokens"] == 60

@@ -7,7 +7,7 @@ from typing import Any
 from jan_core import call
 from jan_core.errors import ContextLengthExceeded, EngineError, InvalidRequest, JanError
 from jan_core.ids import new_id, now
-from jan_core.schemas.chat import ChatCompletionChunk, ChunkChoice, CompletionUsage, Delta
+from jan_core.schemas.chat import ChatCompletionChunk, CompletionUsage
 from jan_core.schemas.common import PromptTokensDetails
 
 
@@ -50,13 +50,13 @@ class Answer:
             text, reason = choice["delta"].get("content"), choice["finish_reason"]
             if index not in self._begun and (text or reason):
                 self._begun.add(index)
-                found.append(self._chunk(index, Delta(role="assistant", content="")))
+                found.append(self._chunk(index, {"role": "assistant", "content": ""}))
             if text:
                 self._pieces += 1
-                found.append(self._chunk(index, Delta(content=text)))
+                found.append(self._chunk(index, {"content": text}))
             if reason:
                 self._finished.add(index)
-                found.append(self._chunk(index, Delta(), reason))
+                found.append(self._chunk(index, {}, reason))
         if self._context is not None and self._pieces > self._written:
             self._context.completion_tokens = self._pieces  # as far as is known, should the caller leave now
         return found
@@ -77,8 +77,10 @@ class Answer:
         )
         return ChatCompletionChunk(**self._head, choices=[], usage=usage)
 
-    def _chunk(self, index: int, delta: Delta, reason: Any = None) -> ChatCompletionChunk:
-        return ChatCompletionChunk(**self._head, choices=[ChunkChoice(index=index, delta=delta, finish_reason=reason)])
+    def _chunk(self, index: int, delta: dict[str, Any], reason: Any = None) -> ChatCompletionChunk:
+        # One validation of the whole, not one each of delta, choice and chunk: a third less time an event.
+        choice = {"index": index, "delta": delta, "finish_reason": reason}
+        return ChatCompletionChunk.model_validate({**self._head, "choices": [choice]})
 
     def _count(self, usage: dict[str, Any]) -> None:
         """Every choice reports its own: the prompt counts once, as OpenAI counts it, the answers add up."""
