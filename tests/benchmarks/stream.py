@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from jan_llamacpp.models import load_parameters
+from jan_llamacpp.parameters import load_parameters
 from jan_llamacpp.settings import LlamaCppSettings
 
 from jan_core.schemas.models import ModelLocation

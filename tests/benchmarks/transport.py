@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from jan_llamacpp.process import WorkerProcess
+from jan_workers.process import WorkerProcess
 
 from tests.benchmarks.client import BadReply, post
 from tests.benchmarks.common import Bench, Pairs, Row
@@ -46,8 +46,8 @@ def run(bench: Bench) -> list[Row]:
 
 
 async def _measure(bench: Bench, socket: Path) -> tuple[Pairs, Pairs]:
-    worker = WorkerProcess("smollm2", "the model")
-    await worker.start(load_all(slots=1), template_seconds=2, load_seconds=60)
+    worker = WorkerProcess("jan_llamacpp.worker", "smollm2", "the model", lambda lines: None)
+    await worker.start(load_all(slots=1), check_seconds=2, load_seconds=60)
 
     def pipe(body: dict[str, Any]) -> AsyncIterator[bytes]:
         return _pipe(worker, body)
@@ -110,7 +110,7 @@ def _body(prompt: str, tokens: int) -> dict[str, Any]:
 
 
 async def _pipe(worker: WorkerProcess, body: dict[str, Any]) -> AsyncIterator[bytes]:
-    generation = worker.generate(json.dumps(body).encode(), lambda: None)
+    generation = worker.generate("chat", json.dumps(body).encode(), lambda: None)
     async with aclosing(generation.pieces()) as pieces:  # type: ignore[type-var]
         async for piece in pieces:
             if _has_text(piece):

@@ -25,7 +25,7 @@ from tests.e2e.raw import Raw
 T = TypeVar("T")
 MODEL = "smollm2-135m-instruct"
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="other processes are looked at through /proc")
-ENGINE = {"threads": 1, "context": 1024, "load_seconds": 60}
+ENGINE = {"threads": 1, "context": 1024}
 """One thread computes as fast on a machine that is busy with other tests; two would wait for each other."""
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
 
@@ -61,6 +61,7 @@ def add_model(root: Path, name: str, weights: Path, **description: Any) -> Path:
 def write_config(root: Path, **tables: dict[str, Any]) -> None:
     """Write `jan.toml`; `jan_llamacpp` is the table `[jan-llamacpp]`, which gets the tests' own defaults."""
     tables["jan_llamacpp"] = {**ENGINE, **tables.get("jan_llamacpp", {})}
+    tables["jan_workers"] = {"load_seconds": 60, **tables.get("jan_workers", {})}
     lines = []
     for table, values in tables.items():
         lines.append(f"[{table.replace('_', '-')}]")

@@ -27,7 +27,7 @@ ENDLESS: dict[str, Any] = {"model": MODEL, "messages": HI, "max_tokens": 900, "l
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory: pytest.TempPathFactory, smollm2_path: Path) -> Iterator[JanServer]:
     root = tmp_path_factory.mktemp("faulty") / "root"
-    write_config(root, jan_llamacpp={"slots": 2, "context": 1024, "load_seconds": 30})
+    write_config(root, jan_llamacpp={"slots": 2, "context": 1024}, jan_workers={"load_seconds": 30})
     add_model(root, MODEL, smollm2_path)
     with JanServer(root) as server:
         yield server

@@ -30,7 +30,7 @@ DECODING, READING = 200, 500
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory: pytest.TempPathFactory, smollm2_path: Path) -> Iterator[JanServer]:
     root = tmp_path_factory.mktemp("narrow") / "root"
-    write_config(root, jan_llamacpp={"slots": 1, "queue": 0, "context": 4096, "prompt_cache_mib": 0})
+    write_config(root, jan_llamacpp={"slots": 1, "context": 4096, "prompt_cache_mib": 0}, jan_workers={"queue": 0})
     add_model(root, MODEL, smollm2_path)
     with JanServer(root) as server:
         assert ask(server.http()).status_code == 200
@@ -115,7 +115,7 @@ def test_a_client_that_half_closes_its_connection_has_left(narrow: JanServer) ->
 
 
 def test_a_client_that_leaves_the_queue_leaves_its_place(tmp_path: Path, smollm2_path: Path) -> None:
-    write_config(tmp_path, jan_llamacpp={"slots": 1, "queue": 1})
+    write_config(tmp_path, jan_llamacpp={"slots": 1}, jan_workers={"queue": 1})
     add_model(tmp_path, MODEL, smollm2_path)
     with JanServer(tmp_path) as server:
         http = server.http()

@@ -24,7 +24,7 @@ HI: Any = [{"role": "user", "content": "hi"}]
 def test_ten_times_the_load_is_answered_or_429_and_health_stays_quick(
     tmp_path: Path, smollm2_path: Path, full_counts: bool
 ) -> None:
-    write_config(tmp_path, jan_llamacpp={"slots": 2, "queue": 2})
+    write_config(tmp_path, jan_llamacpp={"slots": 2}, jan_workers={"queue": 2})
     add_model(tmp_path, MODEL, smollm2_path)
     replies: list[RawReply] = []
     with JanServer(tmp_path) as server:
@@ -68,7 +68,7 @@ def test_ten_times_the_load_is_answered_or_429_and_health_stays_quick(
 
 
 def test_a_full_queue_reaches_the_official_client_as_its_rate_limit_error(tmp_path: Path, smollm2_path: Path) -> None:
-    write_config(tmp_path, jan_llamacpp={"slots": 1, "queue": 0})
+    write_config(tmp_path, jan_llamacpp={"slots": 1}, jan_workers={"queue": 0})
     add_model(tmp_path, MODEL, smollm2_path)
     with JanServer(tmp_path) as server:
         client = server.client()

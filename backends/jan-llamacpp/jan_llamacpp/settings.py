@@ -14,8 +14,6 @@ class LlamaCppSettings(BaseModel):
     """Tokens of prompt and answer together, a request (`ctx_len` in model.json). The model's own limit caps it."""
     slots: int = Field(default=4, ge=1, le=64)
     """Requests that one model answers at once (`n_parallel` in model.json)."""
-    queue: int = Field(default=64, ge=0, le=100_000)
-    """Requests that may wait for one model; one more is answered 429."""
     threads: int = Field(default=0, ge=0, le=4096)
     """Threads a worker computes with; 0 takes the cores, less one where a core runs one thread only."""
     batch: int = Field(default=64, ge=8, le=2048)
@@ -24,9 +22,5 @@ class LlamaCppSettings(BaseModel):
     """Layers given to a GPU, where the engine was built for one (`ngl` in model.json); -1 is as many as fit."""
     prompt_cache_mib: int = Field(default=256, ge=0, le=1 << 24)
     """Memory for the prompts of earlier conversations, in MiB, a worker."""
-    idle_seconds: float = Field(default=600, ge=0, le=31_536_000)
-    """A model that answered nothing for so long is unloaded; 0 keeps it."""
-    load_seconds: float = Field(default=600, gt=0, le=86_400)
-    """Longest time for a model to load."""
     template_seconds: float = Field(default=2, gt=0, le=3600)
     """Longest time for a chat template to render; a worker in which one takes longer is ended."""

@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 from jan_llamacpp import LlamaCpp
-from jan_llamacpp.settings import LlamaCppSettings
 
 from jan_core.schemas.models import ModelLocation
 
 pytestmark = pytest.mark.anyio
 
 Location = Callable[..., ModelLocation]
+Engine = Callable[..., LlamaCpp]
 BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}], "stream": True, "max_tokens": 1}
 ENDLESS: dict[str, Any] = {**BODY, "max_tokens": 400, "logit_bias": [[2, -100]]}
 
 
 async def run(backend: LlamaCpp, location: ModelLocation) -> int:
-    return len([piece async for piece in backend.generate(location, BODY)])
+    return len([piece async for piece in backend.generate(location, "chat", BODY)])
 
 
 async def gone(pid: int) -> None:
@@ -38,20 +38,22 @@ def pid_of(backend: LlamaCpp, location: ModelLocation) -> int:
     return worker.pid
 
 
-async def test_leaving_it_ends_every_worker(quick: LlamaCppSettings, location: Location) -> None:
-    async with LlamaCpp(quick, None) as backend:
+async def test_leaving_it_ends_every_worker(engine: Engine, location: Location) -> None:
+    backend = engine()
+    async with backend.workers:
         here = location()
-        pieces: Any = backend.generate(here, ENDLESS)
+        pieces: Any = backend.generate(here, "chat", ENDLESS)
         await anext(pieces)
         pid = pid_of(backend, here)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     await pieces.aclose()
-    assert backend.models == {}
+    assert backend.workers.models == {}
 
 
-async def test_a_model_is_made_once_a_revision(quick: LlamaCppSettings, location: Location) -> None:
-    async with LlamaCpp(quick, None) as backend:
+async def test_a_model_is_made_once_a_revision(engine: Engine, location: Location) -> None:
+    backend = engine()
+    async with backend.workers:
         first = backend.model(location())
         assert backend.model(location()) is first
         assert backend.model(location(revision="2")) is not first
@@ -59,13 +61,14 @@ async def test_a_model_is_made_once_a_revision(quick: LlamaCppSettings, location
 
 
 async def test_a_changed_file_is_loaded_anew_while_the_old_answer_ends(
-    quick: LlamaCppSettings, location: Location
+    engine: Engine, location: Location
 ) -> None:
-    async with LlamaCpp(quick.model_copy(update={"idle_seconds": 4}), None) as backend:
+    backend = engine(idle_seconds=4)
+    async with backend.workers:
         old, new = location(), location(revision="2", settings={"ctx_len": 256})
-        pieces: Any = backend.generate(old, ENDLESS)
+        pieces: Any = backend.generate(old, "chat", ENDLESS)
         await anext(pieces)
-        before = backend.models[old.path]
+        before = backend.model(old)
         assert await run(backend, new) > 0
         assert backend.model(new).context == 256
         assert before.in_use
@@ -79,18 +82,20 @@ async def test_a_changed_file_is_loaded_anew_while_the_old_answer_ends(
 
 
 async def test_an_idle_model_is_unloaded_and_loaded_again_when_asked(
-    quick: LlamaCppSettings, location: Location
+    engine: Engine, location: Location
 ) -> None:
-    async with LlamaCpp(quick.model_copy(update={"idle_seconds": 0.2}), None) as backend:
+    backend = engine(idle_seconds=0.2)
+    async with backend.workers:
         here = location()
         await run(backend, here)
         await asyncio.wait_for(gone(pid_of(backend, here)), 20)
         assert await run(backend, here) > 0
 
 
-async def test_a_model_at_work_is_not_idle(quick: LlamaCppSettings, location: Location) -> None:
-    async with LlamaCpp(quick.model_copy(update={"idle_seconds": 0.05}), None) as backend:
+async def test_a_model_at_work_is_not_idle(engine: Engine, location: Location) -> None:
+    backend = engine(idle_seconds=0.05)
+    async with backend.workers:
         here = location()
-        pieces = backend.generate(here, {**ENDLESS, "max_tokens": 60, "stream_options": {"include_usage": True}})
+        pieces = backend.generate(here, "chat", {**ENDLESS, "max_tokens": 60, "stream_options": {"include_usage": True}})
         told = [piece async for piece in pieces]
         assert told[-1]["usage"]["completion_tokens"] == 60

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from jan_llamacpp.models import load_parameters
+from jan_llamacpp.parameters import load_parameters
 from jan_llamacpp.settings import LlamaCppSettings
 from pydantic import ValidationError
 
@@ -73,14 +73,14 @@ def test_a_bad_setting_of_model_json_is_named(wrong: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"context": 10}, {"slots": 0}, {"queue": -1}, {"batch": 4}, {"template_seconds": 0}, {"slot": 1}]
+    "wrong", [{"context": 10}, {"slots": 0}, {"batch": 4}, {"template_seconds": 0}, {"slot": 1}]
 )
 def test_a_bad_setting_of_the_table_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         LlamaCppSettings(**wrong)
 
 
-@pytest.mark.parametrize("wrong", [{"context": "4096"}, {"slots": True}, {"context": 10**20}, {"idle_seconds": 1e300}])
+@pytest.mark.parametrize("wrong", [{"context": "4096"}, {"slots": True}, {"context": 10**20}, {"template_seconds": 1e300}])
 def test_neither_text_nor_what_no_machine_has_is_taken(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         LlamaCppSettings(**wrong)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jan_llamacpp import wire
-from jan_llamacpp.models import load_parameters
+from jan_llamacpp.parameters import load_parameters
 from jan_llamacpp.settings import LlamaCppSettings
+from jan_workers import wire
 
 from jan_core.schemas.models import ModelLocation
 
@@ -31,7 +31,9 @@ class Worker:
 
     def send(self, kind: int, request: int, told: Any = None) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(wire.pack(kind, request, b"" if told is None else json.dumps(told).encode()))
+        task = b"chat\n" if kind == wire.REQUEST else b""
+        payload = b"" if told is None else task + json.dumps(told).encode()
+        self.process.stdin.write(wire.pack(kind, request, payload))
         self.process.stdin.flush()
 
     def next(self) -> tuple[int, int, Any]:
@@ -65,7 +67,7 @@ def worker() -> Iterator[Worker]:
 
 @pytest.fixture
 def told(quick: LlamaCppSettings, location: Callable[..., ModelLocation]) -> dict[str, Any]:
-    return {**load_parameters(location(), quick), "template_seconds": 2}
+    return load_parameters(location(), quick)
 
 
 def test_it_loads_answers_cancels_and_ends_with_its_stdin(worker: Worker, told: dict[str, Any]) -> None:

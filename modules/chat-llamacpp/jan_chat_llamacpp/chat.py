@@ -67,7 +67,9 @@ class ChatLlamaCpp(Chat):
         for first in range(0, wanted, slots):
             choices = min(slots, wanted - first)
             async with AsyncExitStack() as stack:
-                pieces = self._engine.generate(location, engine_request(body, own, choices, first), choices)
+                pieces = self._engine.generate(
+                    location, "chat", engine_request(body, own, choices, first), slots=choices
+                )
                 stack.push_async_callback(pieces.aclose)  # type: ignore[attr-defined]
                 async for piece in pieces:
                     for chunk in answer.chunks(piece, first):

@@ -17,12 +17,12 @@ from jan_core.schemas.chat import ChatCompletionChunk, ChatCompletionRequest
 pytestmark = pytest.mark.anyio
 
 MODEL = "smollm2-135m-instruct"
-ENGINE: dict[str, Any] = {"context": 512, "slots": 2, "queue": 1, "threads": 1, "prompt_cache_mib": 0}
+ENGINE: dict[str, Any] = {"context": 512, "slots": 2, "threads": 1, "prompt_cache_mib": 0}
 
 
 @pytest.fixture
 async def jan(root: Path) -> AsyncIterator[Jan]:
-    async with open_jan(root, jan_llamacpp=ENGINE) as found:
+    async with open_jan(root, jan_llamacpp=ENGINE, jan_workers={"queue": 1}) as found:
         yield found
 
 
@@ -95,7 +95,7 @@ async def test_what_is_refused_loads_no_model(jan: Jan) -> None:
         await jan.chat.create(body(logprobs=True))
     with pytest.raises(ModelNotFound):
         await jan.chat.create(body(model="nothing"))
-    assert jan.backend(LlamaCpp).models == {}
+    assert jan.backend(LlamaCpp).workers.models == {}
 
 
 async def test_another_engines_model_is_refused(jan: Jan, root: Path) -> None:
@@ -119,7 +119,7 @@ async def test_ready_with_a_model_and_not_without(jan: Jan, tmp_path: Path) -> N
 async def test_closing_the_stream_gives_the_slots_back(jan: Jan) -> None:
     events = jan.chat.create_stream(body(stream=True, n=2, max_tokens=400, logit_bias={"2": -100}))
     await anext(events)
-    (model,) = jan.backend(LlamaCpp).models.values()
+    (model,) = jan.backend(LlamaCpp).workers.models.values()
     assert model.slots.free == 0
     await events.aclose()
     await asyncio.wait_for(model.slots.take(2), 10)
@@ -128,7 +128,7 @@ async def test_closing_the_stream_gives_the_slots_back(jan: Jan) -> None:
 
 async def test_a_cancelled_plain_request_gives_its_slot_back(jan: Jan) -> None:
     await jan.chat.create(body())
-    (model,) = jan.backend(LlamaCpp).models.values()
+    (model,) = jan.backend(LlamaCpp).workers.models.values()
     task = asyncio.create_task(jan.chat.create(body(max_tokens=400, logit_bias={"2": -100})))
     for _ in range(100_000):
         await asyncio.sleep(0)

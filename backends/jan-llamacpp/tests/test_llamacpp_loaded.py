@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jan_llamacpp.models import LoadedModel
-from jan_llamacpp.settings import LlamaCppSettings
+from jan_llamacpp import LlamaCpp
+from jan_workers.loaded import LoadedModel
 
 from jan_core.errors import Busy, EngineError, InvalidRequest
 from jan_core.schemas.models import ModelLocation
@@ -20,15 +20,19 @@ BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}], "stream
 ENDLESS: dict[str, Any] = {**BODY, "max_tokens": 400, "logit_bias": [[2, -100]]}
 
 
+def made(engine: LlamaCpp, location: ModelLocation) -> LoadedModel:
+    return LoadedModel(engine, location, engine.workers.settings)
+
+
 @pytest.fixture
-async def model(location: Callable[..., ModelLocation], quick: LlamaCppSettings) -> AsyncIterator[LoadedModel]:
-    found = LoadedModel(location(), quick)
+async def model(location: Callable[..., ModelLocation], engine: Callable[..., LlamaCpp]) -> AsyncIterator[LoadedModel]:
+    found = made(engine(), location())
     yield found
     await found.unload()
 
 
 async def run(model: LoadedModel, body: dict[str, Any] = BODY, choices: int = 1) -> int:
-    return len([piece async for piece in model.generate({**body, "n": choices}, choices)])
+    return len([piece async for piece in model.generate("chat", {**body, "n": choices}, choices)])
 
 
 async def test_it_is_loaded_on_first_use_and_only_once(model: LoadedModel) -> None:
@@ -42,7 +46,7 @@ async def test_it_is_loaded_on_first_use_and_only_once(model: LoadedModel) -> No
 
 
 async def test_slots_are_taken_by_choices_and_given_back_when_the_caller_leaves(model: LoadedModel) -> None:
-    pieces: Any = model.generate({**ENDLESS, "n": 2}, 2)
+    pieces: Any = model.generate("chat", {**ENDLESS, "n": 2}, 2)
     await anext(pieces)
     assert (model.slots.free, model.in_use) == (0, True)
     waiting = asyncio.create_task(run(model))
@@ -52,7 +56,7 @@ async def test_slots_are_taken_by_choices_and_given_back_when_the_caller_leaves(
 
 
 async def test_a_full_queue_is_busy(model: LoadedModel) -> None:
-    running: Any = model.generate({**ENDLESS, "n": 2}, 2)
+    running: Any = model.generate("chat", {**ENDLESS, "n": 2}, 2)
     await anext(running)
     waiting = [asyncio.create_task(run(model)) for _ in range(2)]
     await asyncio.sleep(0)
@@ -67,7 +71,7 @@ async def test_a_full_queue_is_busy(model: LoadedModel) -> None:
 
 
 async def test_a_dead_worker_is_replaced_for_the_next_request(model: LoadedModel) -> None:
-    pieces: Any = model.generate(ENDLESS, 1)
+    pieces: Any = model.generate("chat", ENDLESS)
     await anext(pieces)
     assert model.worker is not None
     assert model.worker.pid is not None
@@ -82,11 +86,11 @@ async def test_a_dead_worker_is_replaced_for_the_next_request(model: LoadedModel
 
 
 async def test_a_load_that_failed_is_not_tried_again_at_once(
-    location: Callable[..., ModelLocation], quick: LlamaCppSettings, tmp_path: Path
+    location: Callable[..., ModelLocation], engine: Callable[..., LlamaCpp], tmp_path: Path
 ) -> None:
     path = tmp_path / "broken.gguf"
     path.write_bytes(b"nothing")
-    model = LoadedModel(location(path=str(path)), quick)
+    model = made(engine(), location(path=str(path)))
     with pytest.raises(InvalidRequest, match=r"broken\.gguf"):
         await run(model)
     first = model.worker
@@ -97,9 +101,9 @@ async def test_a_load_that_failed_is_not_tried_again_at_once(
 
 
 async def test_unloading_while_it_loads_leaves_no_process(
-    location: Callable[..., ModelLocation], quick: LlamaCppSettings
+    location: Callable[..., ModelLocation], engine: Callable[..., LlamaCpp]
 ) -> None:
-    model = LoadedModel(location(), quick)
+    model = made(engine(), location())
     asking = asyncio.create_task(run(model))
     for _ in range(100_000):
         await asyncio.sleep(0)

@@ -13,16 +13,16 @@ HEADER = struct.Struct(">IIB")
 """Length, request, kind."""
 
 LOAD = 1
-"""To the worker, first of all: the parameters to load the model with."""
+"""To the worker, first of all: the parameters to load the model with (`WorkerEngine.parameters`)."""
 REQUEST = 2
-"""To the worker: a chat completion to begin."""
+"""To the worker: a task to begin. The payload is the task's name, a line break, and what the task takes."""
 CANCEL = 3
 """To the worker: end this request. Its `END` still follows."""
 
 STARTED = 16
-"""From the worker: it runs, and looks at the chat template now."""
+"""From the worker: it runs, and looks at what the model brings now (its chat template)."""
 CHECKED = 17
-"""From the worker: the chat template is harmless; the model is being loaded."""
+"""From the worker: that is harmless; the model is being loaded."""
 READY = 18
 """From the worker: the model is loaded."""
 EVENT = 19

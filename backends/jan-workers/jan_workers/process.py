@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, cast
 
 from pydantic_core import from_json
 
 from jan_core.errors import EngineError, InvalidRequest, JanError, Unavailable
-from jan_llamacpp import wire
+from jan_workers import wire
 
 _KEPT_LINES = 20
-_STAMP = re.compile(r"^[ 0-9.]*\bE (?:\w+: )*(?:error: )?")
-"""What the engine puts before the text of an error in its log: a time, a level, a function."""
 _STARTUP_SECONDS = 60.0
 """For a fresh Python to start and import the engine."""
 
@@ -82,16 +79,20 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     """A worker process and what runs in it.
 
     Args:
+        module: the Python module that the process runs.
         model: the model's id, for messages.
         path: the file it loads, for messages.
+        explain: why a load failed, out of the last lines on stderr, oldest first; None where they do not tell.
     """
 
-    def __init__(self, model: str, path: str) -> None:
+    def __init__(self, module: str, model: str, path: str, explain: Callable[[Sequence[str]], str | None]) -> None:
+        self.module = module
         self.model = model
         self.path = path
         self.alive = False
         self.active: dict[int, Generation] = {}
         self.last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._explain = explain
         self._last_number = 0
         self._fatal: dict[str, str] | None = None
         self._fatal_request = 0
@@ -105,7 +106,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         """The process id, while it runs."""
         return self._transport.get_pid() if self._transport is not None else None
 
-    async def start(self, given: Mapping[str, Any], *, template_seconds: float, load_seconds: float) -> None:
+    async def start(self, given: Mapping[str, Any], *, check_seconds: float, load_seconds: float) -> None:
         """Start the process and load the model.
 
         Raises:
@@ -115,12 +116,12 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         loop = asyncio.get_running_loop()
         self._stages = {stage: loop.create_future() for stage in (wire.STARTED, wire.CHECKED, wire.READY)}
         environ = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        await loop.subprocess_exec(lambda: self, sys.executable, "-m", "jan_llamacpp.worker", env=environ)
-        self.write(wire.pack(wire.LOAD, 0, json.dumps({**given, "template_seconds": template_seconds}).encode()))
+        await loop.subprocess_exec(lambda: self, sys.executable, "-m", self.module, env=environ)
+        self.write(wire.pack(wire.LOAD, 0, json.dumps(dict(given)).encode()))
         try:
             await self._reach(wire.STARTED, _STARTUP_SECONDS, "the worker process did not start")
-            late = f"the model's chat template did not finish within {template_seconds:g} s"
-            await self._reach(wire.CHECKED, template_seconds, late)
+            late = f"the model's chat template did not finish within {check_seconds:g} s"
+            await self._reach(wire.CHECKED, check_seconds, late)
             await self._reach(wire.READY, load_seconds, "the model did not load")
         except BaseException:
             self.kill()
@@ -149,8 +150,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             )
         if self._fatal is not None and self._fatal["code"] == "harmful_template":
             return InvalidRequest(f"{self.path}: {self._fatal['message']}.", param="model", code="harmful_template")
-        said = [line for line in self.last_lines if " E " in line or "error" in line.lower()]
-        reason = _STAMP.sub("", said[0]).strip() if said else (self._fatal or {}).get("message")
+        reason = self._explain(list(self.last_lines)) or (self._fatal or {}).get("message")
         reason = (reason or "the engine crashed while loading it")[:300].rstrip(".")
         return InvalidRequest(
             f"The model {self.model!r} cannot be loaded from {self.path}: {reason}. "
@@ -159,11 +159,12 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             code="model_load_failed",
         )
 
-    def generate(self, body: bytes, on_end: Callable[[], None]) -> Generation:
+    def generate(self, task: str, body: bytes, on_end: Callable[[], None]) -> Generation:
         """Begin a request.
 
         Args:
-            body: the engine's request, JSON.
+            task: the worker's word for what to do, such as `chat`.
+            body: what the task takes, JSON.
             on_end: called once, when the slot is free again.
         """
         self._last_number += 1
@@ -172,7 +173,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             generation.end(self._died(0))
             return generation
         self.active[self._last_number] = generation
-        self.write(wire.pack(wire.REQUEST, self._last_number, body))
+        self.write(wire.pack(wire.REQUEST, self._last_number, task.encode() + b"\n" + body))
         return generation
 
     def write(self, data: bytes) -> None:
@@ -230,7 +231,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     def _died(self, number: int) -> JanError:
         """What a request is told: the one that ended the worker, why; the others, that asking again helps."""
         if self._fatal is not None and number and number == self._fatal_request:
-            return InvalidRequest(f"{self.path}: {self._fatal['message']}.", param="messages", code="template_timeout")
+            return InvalidRequest(f"{self.path}: {self._fatal['message']}.", param="messages", code=self._fatal["code"])
         return EngineError(
             f"The worker process of the model {self.model!r} ({self.path}) ended unexpectedly; "
             "the next request starts it again."
@@ -252,10 +253,9 @@ class WorkerProcess(asyncio.SubprocessProtocol):
 
 def _request_error(payload: bytes) -> JanError:
     told = json.loads(payload)
-    if "template" in told["message"]:  # many templates refuse a second system message, or roles that do not alternate
-        reason = told["message"].rpartition("Jinja Exception: ")[2].strip().splitlines()[-1][:300]
+    if told["code"] == "template_failed":
         return InvalidRequest(
-            f"The model's chat template cannot render these messages: {reason}.",
+            f"The model's chat template cannot render these messages: {told['message']}.",
             param="messages",
             code="template_failed",
         )

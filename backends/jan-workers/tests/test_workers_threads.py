@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from jan_llamacpp import threads
+from jan_workers import threads
 
 
 @pytest.mark.parametrize(

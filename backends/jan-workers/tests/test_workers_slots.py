@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from jan_llamacpp.slots import Slots
+from jan_workers.slots import Slots
 
 from jan_core.errors import Busy
 

@@ -1,0 +1,1 @@
+"""`chat-ctransformers`: chat by ctransformers, on the backend `jan-ctransformers`."""

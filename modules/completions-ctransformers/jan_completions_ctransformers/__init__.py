@@ -1,0 +1,1 @@
+"""`completions-ctransformers`: completions by ctransformers, on the backend `jan-ctransformers`."""

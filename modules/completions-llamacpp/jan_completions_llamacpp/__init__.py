@@ -1,0 +1,1 @@
+"""`completions-llamacpp`: completions by llama.cpp, on the backend `jan-llamacpp`."""

@@ -1,0 +1,1 @@
+"""`embeddings-llamacpp`: embeddings by llama.cpp, on the backend `jan-llamacpp`."""
