@@ -28,7 +28,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """The names under which a server on this machine is asked."""
 
 
-def create_app(jan: Jan, *, public: bool = False) -> ASGIApp:
+def create_app(jan: Jan, *, public: bool = False) -> RequestLog:
     """The whole application.
 
     Args:

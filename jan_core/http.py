@@ -126,7 +126,7 @@ class _Exchange:
                 raise Unavailable("The server is stopping.", code="stopping")
             arguments = await self._arguments(operation)
             if arguments is None:
-                self.scope["state"]["status"] = CLIENT_LEFT
+                self.scope["state"].setdefault("status", CLIENT_LEFT)
                 return
             if streaming is not None and getattr(arguments.get("body"), "stream", False):
                 operation = streaming

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import ClassVar, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 import httptools
 from typing_extensions import override
@@ -20,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from jan_core.errors import HeadersTooLarge, InvalidRequest, JanError, RequestTimeout
 from jan_core.guard import new_request_id, rendered
+from jan_core.limits import Limits
 
 MIN_RATE: Final = 1024
 """Bytes a second below which a body that comes, or an answer that goes, uses up its grace."""
@@ -33,42 +33,16 @@ PIPELINED: Final = 100
 _IDLE, _HEAD, _BODY = 0, 1, 2
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a client may send, and how long it may take. Every value must be above 0; ValueError if one is not.
-
-    Attributes:
-        header_bytes: size of request line and header block together, in bytes; more is answered 431. Applies to
-            the trailers of a chunked body too. For a request sent ahead of an answer it may be exceeded up to twofold.
-        header_count: number of header lines; more is answered 431.
-        header_seconds: time from the first byte (for a new connection: from connecting) to the end of the header
-            block; then 408, or a plain close if not a byte has come.
-        body_seconds: time without a byte of the body arriving, and grace on the whole of it: it must be there after
-            `body_seconds` plus one second for each 1024 bytes received; then 408. Time in which the server itself
-            does not read does not count.
-        write_seconds: time for which the client may leave the answer unread once the send buffer is full, plus one
-            second for each 1024 bytes it did take; then the connection is dropped.
-    """
-
-    header_bytes: int = 32 * 1024
-    header_count: int = 100
-    header_seconds: float = 10.0
-    body_seconds: float = 30.0
-    write_seconds: float = 60.0
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            if not getattr(self, field.name) > 0:
-                raise ValueError(f"{field.name} must be above 0, not {getattr(self, field.name)!r}")
-
-
-def limited_protocol(limits: Limits) -> type[HttpToolsProtocol]:
+def limited_protocol(
+    limits: Limits, refused: Callable[[JanError, str], None] = lambda error, request_id: None
+) -> type[HttpToolsProtocol]:
     """A protocol class for `uvicorn.Config(http=...)` that keeps to `limits`.
 
     Refusals are OpenAI's error shape with `x-request-id` and `connection: close`: 400 for what is not HTTP, 408, 431.
-    An application whose request is refused half-way (its body stopped coming) receives `http.disconnect`.
+    An application whose request is refused half-way (its body stopped coming) receives `http.disconnect`, and finds
+    `status` and `error` in the scope's state. `refused` gets the error and the request's id where no application did.
     """
-    return type("LimitedProtocol", (_Limited,), {"limits": limits})
+    return type("LimitedProtocol", (_Limited,), {"limits": limits, "refused": staticmethod(refused)})
 
 
 class _Refused(Exception):
@@ -102,6 +76,7 @@ class _SoftClose:
 
 class _Limited(HttpToolsProtocol):
     limits: ClassVar[Limits] = Limits()
+    refused: Callable[[JanError, str], None]
 
     # `_room` is how many bytes may come before the header block ends or a piece of body is found in them; it is
     # counted down by what arrives and set back by the parser's callbacks, so no byte is looked at twice.
@@ -357,15 +332,18 @@ class _Limited(HttpToolsProtocol):
                 self.transport.close()
                 return
         if answering or self._part != _BODY:
-            self.transport.write(self._reply(error))
+            self.transport.write(self._reply(error, cycle.scope["state"] if answering else {}))
         self._linger()
 
     def _malformed(self, message: str) -> None:
         self._refuse(InvalidRequest(message, code="malformed_request"))
 
-    def _reply(self, error: JanError) -> bytes:
-        request_id = new_request_id()
-        self.logger.info("Refused a request: %d %s %s", error.status, error.code or error.type, request_id)
+    def _reply(self, error: JanError, state: dict[str, Any]) -> bytes:
+        request_id = state.get("request_id") or new_request_id()
+        if state:
+            state |= {"status": error.status, "error": error.code or error.type}
+        else:
+            self.refused(error, request_id)
         headers, body = rendered(error, request_id, close=True)
         lines = [b"%s: %s\r\n" % header for header in (*self.server_state.default_headers, *headers)]
         return b"".join((STATUS_LINE[error.status], *lines, b"\r\n", body))

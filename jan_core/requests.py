@@ -16,6 +16,8 @@ from jan_core.call import Call
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from jan_core.errors import JanError
+
 CLIENT_LEFT = 499
 """The status that the log gives a request whose client went away before the reply."""
 
@@ -85,6 +87,12 @@ class RequestLog:
         finally:
             if self.enabled:
                 self.write(_line(scope, context, status, began, state))
+
+    def refused(self, error: JanError, request_id: str) -> None:
+        """Write the line of a request that was refused before it was one: too large, too slow, or no HTTP."""
+        if self.enabled:
+            told = {"time": _clock(), "request_id": request_id, "method": None, "route": None, "status": error.status}
+            self.write(json.dumps({**told, "error": error.code or error.type}))
 
 
 def _line(scope: Scope, context: Call, status: int, began: float, state: dict[str, Any]) -> str:

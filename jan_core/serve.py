@@ -15,7 +15,8 @@ import uvicorn
 
 from jan_core.app import Jan
 from jan_core.asgi import create_app
-from jan_core.protocol import Limits, limited_protocol
+from jan_core.limits import Limits
+from jan_core.protocol import limited_protocol
 from jan_core.refusal import Refusal
 
 
@@ -138,9 +139,10 @@ def run(jan: Jan, announce: Callable[[str], None]) -> None:
         body_seconds=settings.body_seconds,
         write_seconds=settings.write_seconds,
     )
+    app = create_app(jan, public=not is_loopback(settings.host))
     config = uvicorn.Config(
-        create_app(jan, public=not is_loopback(settings.host)),
-        http=limited_protocol(limits),
+        app,
+        http=limited_protocol(limits, app.refused),
         ws="none",
         lifespan="on",
         log_config=None,

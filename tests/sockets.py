@@ -22,7 +22,8 @@ import pytest
 import uvicorn
 
 from jan_core.guard import Guard
-from jan_core.protocol import Limits, limited_protocol
+from jan_core.limits import Limits
+from jan_core.protocol import limited_protocol
 
 HOST = b"host: localhost\r\n"
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the peak memory of another process is read from /proc")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from jan_core.guard import Guard
-from jan_core.protocol import Limits
+from jan_core.limits import Limits
 from tests.sockets import HOST, LINUX, LOOPS, Client, Process, Reply, Server, serving
 
 LOOPBACK = ["localhost", "127.0.0.1", "::1", "My.Host"]

@@ -257,3 +257,20 @@ def test_help_needs_no_root() -> None:
     done = run_jan("serve", "--help")
     assert done.returncode == 0
     assert "--port" in done.stdout
+
+
+def test_a_refusal_before_there_is_a_request_has_its_line_in_the_log_too(tmp_path: Path) -> None:
+    write_config(tmp_path, server={"header_bytes": 4096, "body_seconds": 0.3})
+    with JanServer(tmp_path) as server:
+        with server.raw() as client:
+            client.ask("GET", "/v1/models", cookie="x" * 9000)
+            refused = client.reply()
+        line = server.line_of(refused.headers["x-request-id"])
+        assert (refused.status, line["status"], line["error"]) == (431, 431, "headers_too_large")
+        assert (line["method"], line["route"]) == (None, None)
+        with server.raw() as client:
+            client.ask("POST", CHAT, b"{", content_length="100")
+            refused = client.reply()
+        line = server.line_of(refused.headers["x-request-id"])
+        assert (refused.status, line["status"], line["error"]) == (408, 408, "request_timeout")
+        assert (line["method"], line["route"]) == ("POST", CHAT)

@@ -48,7 +48,9 @@ FLOODS = [
 @pytest.fixture(scope="module")
 def attacked(tmp_path_factory: pytest.TempPathFactory, smollm2_path: Path) -> Iterator[JanServer]:
     root = tmp_path_factory.mktemp("attacked") / "root"
-    write_config(root, jan_llamacpp={"slots": 2, "context": 512, "template_seconds": SECONDS}, jan_workers={"load_seconds": 30})
+    write_config(
+        root, jan_llamacpp={"slots": 2, "context": 512, "template_seconds": SECONDS}, jan_workers={"load_seconds": 30}
+    )
     add_model(root, MODEL, smollm2_path)
     with JanServer(root) as server:
         assert ask(server.http(), MODEL).status_code == 200
