@@ -23,8 +23,8 @@ run: setup ## put a small real model into the root (~/jan, or JAN_ROOT) and serv
 test: setup ## all tests, on a real model; fault tests with few rounds
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
-faults: setup ## the fault tests with their full counts
-	JAN_TEST_COUNTS=full $(BIN)/python -m pytest -m faults $(ARGS)
+faults: setup ## the fault tests with their full counts; prints their figures
+	JAN_TEST_COUNTS=full $(BIN)/python -m pytest -s -m faults $(ARGS)
 
 bench: setup ## the figures, against references in the same run; exit 1 below a threshold
 	$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -50,6 +52,35 @@ def smollm2_path(smollm2_root: Path) -> Path:
     return next((smollm2_root / "models" / MODEL).glob("*.gguf")).resolve()
 
 
+@pytest.fixture(scope="session")
+def smollm2_ggml(smollm2_path: Path) -> Path:
+    """The real model as an early GGUF file, which ctransformers opens; made once, then kept in `.cache/`."""
+    from tests.models.early_gguf import write_early_gguf
+
+    return _made("smollm2-early.gguf", lambda target: write_early_gguf(smollm2_path, target))
+
+
+@pytest.fixture(scope="session")
+def tiny_gpt2() -> Path:
+    """A tiny GPT-2 in a GGML file, which says what tests expect; see `tests/models/tiny_gpt2.py`."""
+    from tests.models.tiny_gpt2 import write_tiny_gpt2
+
+    return _made("tiny-gpt2.bin", write_tiny_gpt2)
+
+
+def _made(name: str, write: Callable[[Path], None]) -> Path:
+    """A file in `.cache/made/`, written anew when what writes it has changed."""
+    script = b"".join(path.read_bytes() for path in sorted((HERE / "tests" / "models").glob("*.py")))
+    target = CACHE / "made" / hashlib.sha256(script).hexdigest()[:12] / name
+    with alone("made"):
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part = target.with_suffix(".part")
+            write(part)
+            part.replace(target)
+    return target
+
+
 @pytest.fixture
 def root(tmp_path: Path, smollm2_path: Path) -> Path:
     """A fresh root folder that links to the real model."""
@@ -63,3 +94,12 @@ def root(tmp_path: Path, smollm2_path: Path) -> Path:
 def full_counts() -> bool:
     """True where faults are tried as often as the release promises (`make faults`), False for a quick look."""
     return os.environ.get("JAN_TEST_COUNTS") == "full"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show at the end what tests have recorded under `shown`, also where they ran in other processes."""
+    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
+        for name, text in report.user_properties:
+            if name == "shown":
+                terminalreporter.section(report.nodeid.rpartition("/")[2])
+                terminalreporter.write_line(str(text))

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from jan_core import wrapping
+from jan_core.aliases import Aliases
 from jan_core.backend import Backend
 from jan_core.config import Config, load
 from jan_core.discovery import Chosen, Discovery
 from jan_core.endpoint import Endpoint
+from jan_core.engines import RunningEngines
 from jan_core.refusal import Refusal
 from jan_core.requests import UnderWay
 from jan_core.routing import route_by_engine
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 B = TypeVar("B", bound=Backend)
 
-TABLES = ("server", "endpoints", "plugins")
+TABLES = ("server", "endpoints", "plugins", "aliases")
 """The kernel's own tables of `jan.toml`."""
 
 
@@ -52,9 +54,13 @@ class Jan:
         self.backends: dict[type[Backend], Backend] = {}
         self._stack: AsyncExitStack | None = None
         self._entered = False
+        self._served: set[str] = set()
+        self.aliases = Aliases(self.config, lambda: self._served)
         self.plugins = [(chosen, self.discovery.settings(chosen)) for chosen in self._plugins()]
         self.modules: list[tuple[Chosen, Any]] = []
         built = {name: self._build(name, *choice) for name, choice in self.discovery.choices().items()}
+        if "engines" in self.discovery.endpoints and self.config.get("endpoints", "engines") is None:
+            built["engines"] = RunningEngines(self)
         self.endpoints = {name: wrapping.wrap(one, self._layers(name, one)) for name, one in built.items()}
         self.discovery.check_tables(TABLES)
 
@@ -146,7 +152,12 @@ class Jan:
                 )
             self.modules.append((chosen, settings))
             built[name] = made
-        return built[names[0]] if len(built) == 1 else route_by_engine(self, built, asked)
+            if declared.several and made.engine is not None:
+                self._served.add(made.engine)
+        alone = built[names[0]] if len(built) == 1 else None
+        if alone is not None and (not declared.several or alone.engine is None):
+            return alone
+        return route_by_engine(self, built, asked)
 
     def _layers(self, name: str, endpoint: Endpoint) -> list[wrapping.Layer]:
         layers = []
@@ -156,6 +167,8 @@ class Jan:
                 layer = wrapping.Layer(chosen.name, wrappers)
                 wrapping.check(endpoint.declared(), layer)
                 layers.append(layer)
+        if name == "models":
+            layers.append(wrapping.Layer("aliases", self.aliases.wrappers()))
         return layers
 
 

@@ -60,6 +60,8 @@ def create_app(jan: Jan, *, public: bool = False) -> RequestLog:
 @asynccontextmanager
 async def _lifespan(jan: Jan, app: Starlette) -> AsyncIterator[None]:
     async with jan:
+        for backend in list(jan.backends.values()):
+            await backend.serving()
         yield
 
 

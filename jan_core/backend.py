@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -9,6 +10,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from jan_core.app import Jan
+    from jan_core.schemas.engines import EngineModel, Estimate
+    from jan_core.schemas.models import ModelLocation
 
 
 class Backend:
@@ -27,6 +30,12 @@ class Backend:
         self.settings = settings
         self.jan = jan
 
+    async def serving(self) -> None:
+        """Called once when a server begins to serve the app, everything being entered; commands do not call it.
+
+        A place to begin work ahead of the requests. It returns at once: the server waits for it.
+        """
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -34,3 +43,50 @@ class Backend:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         return None
+
+
+class Engine(Backend, ABC):
+    """A backend that runs models. What it holds in memory is shown and changed at `/engines/…`."""
+
+    engine: ClassVar[str]
+    """The engine's name, as in `model.json` and in `model@engine`."""
+
+    @abstractmethod
+    def loaded(self) -> list[EngineModel]:
+        """The models in memory, and those on the way there."""
+
+    @abstractmethod
+    async def load(self, location: ModelLocation, purpose: str = "") -> EngineModel:
+        """Load a model where it is not loaded, and return when it is.
+
+        Args:
+            location: the model.
+            purpose: what for, where an engine loads a model anew for some things; its own word.
+
+        Raises:
+            InvalidRequest: it cannot be loaded, or needs more memory than there is for models.
+            Unavailable: it did not load in time, or other models need the memory.
+        """
+
+    @abstractmethod
+    async def unload(self, model: str, *, force: bool = False) -> list[EngineModel]:
+        """Take a model out of memory, whatever it was loaded for.
+
+        Args:
+            model: its own id.
+            force: also where it is in use: what it is answering ends with an error.
+
+        Returns:
+            What was unloaded; nothing where it was not loaded.
+
+        Raises:
+            Conflict: it is in use.
+        """
+
+    @abstractmethod
+    def estimate(self, location: ModelLocation, purpose: str = "") -> Estimate:
+        """What the model will need in memory, known without loading it.
+
+        Raises:
+            InvalidRequest: `model.json` has a bad setting.
+        """

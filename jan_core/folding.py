@@ -32,7 +32,9 @@ class _Folded:
 
     content: list[str] = field(default_factory=list)
     refusal: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
     calls: dict[int, dict[str, Any]] = field(default_factory=dict)
+    older_call: CalledFunction | None = None
     logprobs: Logprobs | None = None
     finish_reason: FinishReason | None = None
 
@@ -46,9 +48,12 @@ class _Folded:
         content = "".join(self.content)
         return ResponseMessage(
             role="assistant",
-            content=content if content or not calls else None,
+            content=content if content or not (calls or self.older_call) else None,
             refusal="".join(self.refusal) or None,
             tool_calls=list(calls) or None,
+            function_call=self.older_call,
+            reasoning_content="".join(self.reasoning) or None,
+            annotations=[],  # clients read the list without asking whether it is there
         )
 
 
@@ -98,6 +103,12 @@ def _add(folded: _Folded, choice: Any) -> None:
         folded.content.append(delta.content)
     if delta.refusal:
         folded.refusal.append(delta.refusal)
+    if delta.reasoning_content:
+        folded.reasoning.append(delta.reasoning_content)
+    if (one := delta.function_call) is not None:
+        told = folded.older_call or CalledFunction(name="", arguments="")
+        name, arguments = told.name + (one.name or ""), told.arguments + (one.arguments or "")
+        folded.older_call = CalledFunction(name=name, arguments=arguments)
     for piece in delta.tool_calls or ():
         call = folded.calls.setdefault(piece.index, {"id": "", "name": "", "arguments": ""})
         call["id"] = piece.id or call["id"]

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from jan_core.app import Jan
     from jan_core.check import Check
     from jan_core.endpoints.chat import Chat
+    from jan_core.endpoints.completions import Completions
+    from jan_core.endpoints.embeddings import Embeddings
+    from jan_core.endpoints.engines import Engines
     from jan_core.endpoints.models import Models
 
 hookspec = pluggy.HookspecMarker("jan")
@@ -78,6 +81,30 @@ def wrap_chat(settings: Any, jan: Jan) -> Mapping[str, Wrapper]:
 
 
 @hookspec(firstresult=True)
+def provide_completions(settings: Any, jan: Jan) -> Completions:
+    """Return the object that answers `completions`. Otherwise as `provide_chat`."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def wrap_completions(settings: Any, jan: Jan) -> Mapping[str, Wrapper]:
+    """Return wrappers for operations of `completions`. Otherwise as `wrap_chat`."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def provide_embeddings(settings: Any, jan: Jan) -> Embeddings:
+    """Return the object that answers `embeddings`. Otherwise as `provide_chat`."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def wrap_embeddings(settings: Any, jan: Jan) -> Mapping[str, Wrapper]:
+    """Return wrappers for operations of `embeddings`. Otherwise as `wrap_chat`."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
 def provide_models(settings: Any, jan: Jan) -> Models:
     """Return the object that answers `models`. Otherwise as `provide_chat`."""
     raise NotImplementedError
@@ -86,6 +113,18 @@ def provide_models(settings: Any, jan: Jan) -> Models:
 @hookspec(firstresult=True)
 def wrap_models(settings: Any, jan: Jan) -> Mapping[str, Wrapper]:
     """Return wrappers for operations of `models`. Otherwise as `wrap_chat`."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def provide_engines(settings: Any, jan: Jan) -> Engines:
+    """Return the object that answers `engines`. The kernel's own answers where the config chooses no module for it."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def wrap_engines(settings: Any, jan: Jan) -> Mapping[str, Wrapper]:
+    """Return wrappers for operations of `engines`. Otherwise as `wrap_chat`."""
     raise NotImplementedError
 
 

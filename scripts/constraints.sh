@@ -23,4 +23,16 @@ if grep -nE '://|^--|^-e|@ ' "$new" >&2; then
     exit 1
 fi
 cat "$new" >constraints.txt
+
+# The clients that tests run, each in an environment of its own. (openai-node: npm install --package-lock-only
+# --omit-lockfile-registry-resolved openai@latest, in its folder there.)
+for client in tests/clients/pins/*.in; do
+    "$uv" pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+        --no-emit-index-url --no-emit-find-links "$client" --output-file "$new"
+    if grep -nE '://|^--|@ ' "$new" >&2; then
+        echo "constraints: $client would name a host, an option or a folder" >&2
+        exit 1
+    fi
+    cat "$new" >"${client%.in}.txt"
+done
 echo "constraints: $(grep -c '==' constraints.txt) packages" >&2

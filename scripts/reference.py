@@ -31,13 +31,32 @@ MODEL = "smollm2-135m-instruct"
 REGION = re.compile(r"(<!-- generated: (\w+) ?(\S*) -->\n).*?(<!-- end generated -->)", re.DOTALL)
 
 _HELLO: dict[str, Any] = {"model": MODEL, "messages": [{"role": "user", "content": "Say hello"}], "max_tokens": 16}
+_ONCE: dict[str, Any] = {"model": MODEL, "prompt": "Once upon a time", "max_tokens": 16}
 BODIES: dict[str, dict[str, Any]] = {
     "chat.create": _HELLO,
     "chat.create_stream": {**_HELLO, "stream": True, "stream_options": {"include_usage": True}},
     "chat.update": {"metadata": {"topic": "greetings"}},
+    "completions.create": _ONCE,
+    "completions.create_stream": {**_ONCE, "stream": True, "stream_options": {"include_usage": True}},
+    "embeddings.create": {"model": MODEL, "input": ["a cat", "a dog"]},
+    "engines.load": {"model": MODEL},
+    "engines.unload": {"model": MODEL},
 }
 """A body for the example of each operation that takes one; a new operation needs a line here."""
-TESTED = frozenset({"chat.create", "chat.create_stream", "models.list", "models.retrieve"})
+TESTED = frozenset(
+    {
+        "chat.create",
+        "chat.create_stream",
+        "completions.create",
+        "completions.create_stream",
+        "embeddings.create",
+        "engines.list",
+        "engines.load",
+        "engines.unload",
+        "models.list",
+        "models.retrieve",
+    }
+)
 """Operations that the default modules do, and that a test may run as often as it likes."""
 PARAMETERS = {"model": MODEL, "completion_id": "chatcmpl-123"}
 """Values for the examples' paths."""

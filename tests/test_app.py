@@ -196,7 +196,10 @@ def test_checks_and_authentication_come_from_the_chosen_packages(
 
 @pytest.mark.anyio
 async def test_as_a_library(tmp_path: Path) -> None:
-    tables = {"endpoints": {"chat": [], "models": []}, "server": {"log_prompts": True}}
+    tables = {
+        "endpoints": {"chat": [], "completions": [], "embeddings": [], "engines": [], "models": []},
+        "server": {"log_prompts": True},
+    }
     async with open_jan(tmp_path, **tables) as jan:
         assert isinstance(jan, Jan)
         assert jan.root == tmp_path

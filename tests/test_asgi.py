@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -12,10 +13,12 @@ from starlette.routing import Route
 from starlette.types import Message
 
 from jan_core.app import Jan
-from jan_core.asgi import create_app
+from jan_core.asgi import _lifespan, create_app
+from jan_core.backend import Backend
 from jan_core.errors import Unavailable
 from jan_core.inprocess import AppTransport, client
 from jan_core.refusal import Refusal
+from jan_core.settings import ServerSettings
 from jan_core.testing.memory import ModelsInMemory
 from jan_core.testing.scripted import ScriptedChat
 from jan_core.testing.wired import wired
@@ -51,6 +54,32 @@ async def test_health_says_alive_and_ready(tmp_path: Path, monkeypatch: pytest.M
         jan.under_way.stop()
         assert (await http.get("/health?ready")).json()["error"]["code"] == "stopping"
         assert (await http.get("/health")).status_code == 200
+
+
+@pytest.mark.anyio
+async def test_backends_are_told_when_it_serves_and_not_when_a_command_uses_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    class Ahead(Backend):
+        name = "jan-ahead"
+        settings_model = ServerSettings
+
+        async def serving(self) -> None:
+            told.append("serving")
+
+    def provide_models(jan: Jan) -> ModelsInMemory:
+        jan.backend(Ahead)
+        return ModelsInMemory()
+
+    def jan() -> Jan:
+        return wired(tmp_path, modules={"models-m": part(monkeypatch, "models-m", provide_models=provide_models)})
+
+    async with jan():
+        assert told == []
+    async with _lifespan(jan(), Starlette()):
+        assert told == ["serving"]
 
 
 @pytest.mark.anyio

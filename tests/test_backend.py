@@ -14,6 +14,8 @@ from jan_core.testing.wired import wired
 from tests.parts import part
 
 TOLD: list[str] = []
+MADE: dict[str, Any] = {}
+"""The modules' own objects: the app's are wrapped and routed."""
 
 
 class PoolSettings(BaseModel):
@@ -53,11 +55,13 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
     def models(jan: Any) -> Any:
         made: Any = PooledModels()
+        MADE["models"] = made
         made.pool = jan.backend(Pool)
         return made
 
     def chat(jan: Any) -> Any:
         made: Any = ScriptedChat(jan)
+        MADE["chat"] = made
         made.disk, made.pool = jan.backend(Disk), jan.backend(Pool)
         return made
 
@@ -83,10 +87,11 @@ async def test_modules_share_one_instance_entered_before_them_and_left_after(
     tmp_path: Path, modules: dict[str, str]
 ) -> None:
     jan = wired(tmp_path, modules=modules)
-    assert jan.models.pool is jan.chat.pool is jan.backend(Pool)
-    assert jan.chat.disk is not jan.models.pool
-    assert isinstance(jan.chat.disk, Disk)
-    assert jan.models.pool.jan is jan
+    models, chat = MADE["models"], MADE["chat"]
+    assert models.pool is chat.pool is jan.backend(Pool)
+    assert chat.disk is not models.pool
+    assert isinstance(chat.disk, Disk)
+    assert models.pool.jan is jan
     assert TOLD == []
     async with jan:
         assert TOLD == ["enter jan-pool", "enter jan-disk", "enter models"]
@@ -122,7 +127,7 @@ async def test_a_backend_asked_for_too_late_is_said_so_instead_of_never_being_en
         name: ClassVar[str] = "jan-late"
 
     async with wired(tmp_path, modules=modules) as jan:
-        assert jan.backend(Pool) is jan.models.pool
+        assert jan.backend(Pool) is MADE["models"].pool
         with pytest.raises(RuntimeError, match=r"jan-late.*while the app is built"):
             jan.backend(Late)
     assert "enter jan-late" not in TOLD

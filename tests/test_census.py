@@ -16,18 +16,32 @@ from hypothesis import strategies as st
 
 from jan_core.endpoint import Operation
 from jan_core.endpoints.chat import Chat
+from jan_core.endpoints.completions import Completions
+from jan_core.endpoints.embeddings import Embeddings
 from jan_core.endpoints.models import Models
 from jan_core.inprocess import client
-from jan_core.testing.wired import SCRIPTED, wired
+from jan_core.testing.wired import EVERYTHING, wired
 from tests.notes import Notes, NotesInMemory
 from tests.parts import NOTES, chat_body, part
 
 PUBLIC = [
-    one for endpoint in (Chat, Models, Notes) for one in endpoint.operations().values() if one.path and not one.stream
+    one
+    for endpoint in (Chat, Completions, Embeddings, Models, Notes)
+    for one in endpoint.operations().values()
+    if one.path and not one.stream
 ]
 GOOD: dict[str, dict[str, Any]] = {
     "chat.create": chat_body("hello", temperature=0.5, n=1, max_tokens=5, stop=["x"], user="u", metadata={"a": "b"}),
     "chat.update": {"metadata": {"a": "b"}},
+    "completions.create": {
+        "model": "scripted",
+        "prompt": ["a b", ""],
+        "n": 1,
+        "max_tokens": 5,
+        "stop": ["x"],
+        "echo": True,
+    },
+    "embeddings.create": {"model": "scripted", "input": ["a", "b"], "dimensions": 3, "encoding_format": "base64"},
     "notes.create": {"text": "a"},
 }
 HOSTILE = [
@@ -60,7 +74,22 @@ SETTINGS = settings(
 
 
 def objects(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    names = ["model", "messages", "role", "content", "type", "text", "stream", "metadata", "tools", "stop", "n", "seed"]
+    names = [
+        "model",
+        "messages",
+        "role",
+        "content",
+        "type",
+        "text",
+        "stream",
+        "metadata",
+        "tools",
+        "stop",
+        "n",
+        "seed",
+        "input",
+        "prompt",
+    ]
     return st.dictionaries(st.sampled_from(names) | st.text(max_size=8), inner, max_size=4)
 
 
@@ -95,7 +124,7 @@ class Asked:
 
 @pytest.fixture
 def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
-    modules = {**SCRIPTED, "notes-memory": part(monkeypatch, "notes-memory", provide_notes=lambda: NotesInMemory())}
+    modules = {**EVERYTHING, "notes-memory": part(monkeypatch, "notes-memory", provide_notes=lambda: NotesInMemory())}
     jan = wired(tmp_path, {"server": {"log_requests": False}}, modules=modules, **NOTES)
     with asyncio.Runner() as runner:
         runner.run(jan.__aenter__())

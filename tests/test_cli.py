@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -103,7 +104,7 @@ def test_a_plugin_adds_a_command(jan: Call, site: Site, broken: Path, monkeypatc
     (broken / "jan.toml").write_text('[plugins]\nuse = ["greet"]\n')
     assert jan("greet", "--name", "you").code == 2  # of another root
     monkeypatch.setenv("JAN_ROOT", str(broken))
-    assert "  greet    From jan-greet 1.0.\n" in jan("--help").out
+    assert re.search(r"^  greet +From jan-greet 1\.0\.$", jan("--help").out, re.MULTILINE)
     assert jan("greet", "--name", "you") == Done(0, "hello you\n", "")
     assert "did you mean `jan greet`?" in jan("greeet").err
 

@@ -33,7 +33,12 @@ def test_it_shows_what_holds_and_reads_as_toml(jan: Call, root: Path) -> None:
     shown = tomllib.loads(done.out)
     assert [*shown][:3] == ["server", "endpoints", "plugins"]
     assert shown["server"] == {**ServerSettings().model_dump(), "port": 4000, "allowed_hosts": ["büro"]}
-    assert shown["endpoints"] == {"chat": "chat-llamacpp", "models": "models-json"}
+    assert shown["endpoints"] == {
+        "chat": "chat-llamacpp",
+        "completions": "completions-llamacpp",
+        "embeddings": "embeddings-llamacpp",
+        "models": "models-json",
+    }
     assert shown["plugins"] == {"use": []}
     assert shown["jan-llamacpp"]["context"] == 4096
     assert "# folder is not set" in done.out
@@ -71,7 +76,8 @@ def test_settings_of_plugins_and_chosen_modules_are_shown(jan: Call, site: Site,
     )
     site.add("jan-deep", {"jan_deep.py": code}, {"plugins": {"deep": "jan_deep"}})
     text = (
-        '[endpoints]\nchat = ["chat-heard"]\nmodels = "models-memory"\n[plugins]\nuse = ["deep"]\n[deep]\ndepth = 3\n'
+        '[endpoints]\nchat = ["chat-heard"]\ncompletions = []\nembeddings = []\nmodels = "models-memory"\n'
+        '[plugins]\nuse = ["deep"]\n[deep]\ndepth = 3\n'
     )
     done = jan("config", "show", "--root", root_with(tmp_path / "root", text))
     shown = tomllib.loads(done.out)
@@ -83,3 +89,10 @@ def test_settings_of_plugins_and_chosen_modules_are_shown(jan: Call, site: Site,
 @pytest.mark.parametrize("value", ['a"b\\c\n', "büro\x1f", True, False, 3, 2.5, [], ["a", 1], 1e100])
 def test_values_are_written_as_toml(value: object) -> None:
     assert tomllib.loads(f"v = {_toml(value)}")["v"] == value
+
+
+def test_aliases_are_shown_where_there_are_some(jan: Call, root: Path) -> None:
+    assert "aliases" not in tomllib.loads(jan("config", "show", "--root", root).out)
+    (root / "jan.toml").write_text('[aliases]\nmini = "x"\n')
+    told = json.loads(jan("config", "show", "--origin", "--json", "--root", root).out)
+    assert told["aliases"] == {"mini": {"value": "x", "origin": f"{root}/jan.toml, line 2"}}

@@ -56,7 +56,7 @@ def test_all_is_well_on_a_root_with_a_model(jan: Call, root: Path, free: int) ->
     assert (done.code, done.err) == (0, "")
     assert {line[:7] for line in done.out.splitlines()} == {"ok     "}
     assert f"127.0.0.1, port {free} is free" in done.out
-    assert "chosen: chat-llamacpp, models-json" in done.out
+    assert "chosen: chat-llamacpp, completions-llamacpp, embeddings-llamacpp, models-json" in done.out
     told = verdicts(jan("doctor", "--json", "--root", root))
     assert [*told][:5] == ["python", "root folder", "config file", "packages", "address"]
     assert len(told) == len(done.out.splitlines())
@@ -102,7 +102,12 @@ def test_a_broken_plugin_is_wrong_once(jan: Call, site: Site, tmp_path: Path, fr
         ("[server]\nprot = 1\n", "app", "jan.toml, line 2", "did you mean 'port'?"),
         ("[server]\nhost = '0.0.0.0'\n", "address", "jan.toml, line 2", "[plugins] use"),
         ("[endpoints]\nmodels = 'models-jsn'\n", "packages", "jan.toml, line 2", "did you mean 'models-json'?"),
-        ("[endpoints]\nmodels = []\nchat = []\n", "packages", "no module is chosen", "pip install jan"),
+        (
+            "[endpoints]\nmodels = []\nchat = []\ncompletions = []\nembeddings = []\n",
+            "packages",
+            "no module is chosen",
+            "pip install jan",
+        ),
     ],
 )
 def test_what_the_config_says_wrong(jan: Call, tmp_path: Path, text: str, name: str, why: str, remedy: str) -> None:
@@ -157,3 +162,23 @@ def test_a_check_that_fails_hides_no_other() -> None:
     told = outcome(Check("b", lambda: Verdict(1 / 0 > 0, "")))  # type: ignore[arg-type]
     assert (told.ok, told.why) == (False, "the check itself failed: ZeroDivisionError: division by zero")
     assert outcome(Check("c", lambda: Verdict(True, sys.executable))).ok
+
+
+def test_aliases_are_looked_at(jan: Call, root: Path, free: int) -> None:
+    name = "smollm2-135m-instruct"
+
+    def told(table: str) -> dict[str, object]:
+        (root / "jan.toml").write_text(f"[aliases]\n{table}\n")
+        return verdicts(jan("doctor", "--json", "--root", root))["aliases"]
+
+    assert told(f'mini = "{name}"') == {"ok": True, "why": f"mini -> {name}", "remedy": ""}
+    gone = told(f'mini = "{name}"\nlost = "gone"')
+    assert not gone["ok"]
+    assert f"[aliases] lost = 'gone' ({root}/jan.toml, line 3): no such model is installed" in str(gone["why"])
+    clash = told(f'"{name}" = "other"')
+    assert not clash["ok"]
+    assert "a model of that id is installed, and answers instead" in str(clash["why"])
+    (root / "jan.toml").write_text('[aliases]\na = "b"\nb = "a"\n')
+    done = jan("doctor", "--root", root)
+    assert done.code == 1
+    assert "it leads to itself: a -> b -> a" in done.out

@@ -25,7 +25,12 @@ def test_the_defaults_stand_there_commented_out(jan: Call, tmp_path: Path) -> No
     assert read == {
         "format": 1,
         "server": {"host": "127.0.0.1", "port": 1337},
-        "endpoints": {"chat": "chat-llamacpp", "models": "models-json"},
+        "endpoints": {
+            "chat": "chat-llamacpp",
+            "completions": "completions-llamacpp",
+            "embeddings": "embeddings-llamacpp",
+            "models": "models-json",
+        },
         "plugins": {"use": []},
     }
     for table in ("server", "endpoints", "plugins"):

@@ -48,6 +48,44 @@ def test_show(jan: Call, root: Path, smollm2_path: Path) -> None:
     assert len(told["metadata"]["chat_template"]) > 100
 
 
+def test_show_says_what_it_will_need_in_memory(jan: Call, root: Path) -> None:
+    done = jan("models", "show", MODEL, "--root", root)
+    assert (done.code, done.err) == (0, "")
+    last = done.out.splitlines()[-1]
+    assert last.startswith("memory: about ")
+    assert "MiB when loaded (weights 94, kv_cache 360, compute " in last
+    told = json.loads(jan("models", "show", MODEL, "--json", "--root", root).out)["memory"]
+    assert told["total"] == sum(told["parts"].values())
+    (root / "models" / MODEL / "model.json").write_text('{"settings": {"ctx_len": "4k"}}')
+    done = jan("models", "show", MODEL, "--root", root)
+    assert (done.code, "memory:" in done.out) == (0, False)
+    assert "settings.ctx_len must be a whole number" in done.err
+
+
+def test_aliases_are_shown_with_what_they_lead_to(jan: Call, root: Path) -> None:
+    table = f'[aliases]\ngpt-4o-mini = "{MODEL}@llamacpp"\n"{MODEL}" = "x"\ngone = "x"\n'
+    (root / "jan.toml").write_text(table)
+    done = jan("models", "ls", "--root", root)
+    first, second = done.out.splitlines()
+    assert first.startswith("gpt-4o-mini ")
+    assert first.endswith(f"  (alias of {MODEL}@llamacpp)")
+    assert second.split()[0] == MODEL
+    assert "alias" not in second
+    listed = json.loads(jan("models", "ls", "--json", "--root", root).out)
+    assert [one.get("alias_of") for one in listed] == [f"{MODEL}@llamacpp", None]
+    told = json.loads(jan("models", "show", "gpt-4o-mini", "--json", "--root", root).out)
+    assert (told["id"], told["alias_of"], told["engine"]) == ("gpt-4o-mini", MODEL, "llamacpp")
+    done = jan("models", "rm", "gpt-4o-mini", "--root", root)
+    assert (done.code, "is an alias of" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize("command", ["load", "unload"])
+def test_load_and_unload_need_a_server(jan: Call, root: Path, command: str) -> None:
+    done = jan("models", command, MODEL, "--root", root, "--url", "http://127.0.0.1:9")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("jan: No server answers at http://127.0.0.1:9 (")
+
+
 @pytest.mark.parametrize("command", ["show", "rm"])
 def test_an_unknown_model_names_a_near_one(jan: Call, root: Path, command: str) -> None:
     done = jan("models", command, "smollm2-135m", "--root", root)

@@ -14,9 +14,15 @@ from tests.command_line import Call, Done, root_with
 
 ARGUMENTS = {
     "chat": ["hi"],
+    "run": ["x", "--prompt", "hi"],
+    "tokenize": ["x", "hi"],
+    "detokenize": ["x", "1"],
+    "template": ["x", "[]"],
     "models pull": ["./x.gguf"],
     "models show": ["x"],
     "models rm": ["x"],
+    "models load": ["x"],
+    "models unload": ["x"],
 }
 UNREAD = {"init", "config path"}
 """Commands that leave the config file unread, since it may be missing or broken."""

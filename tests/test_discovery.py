@@ -41,7 +41,9 @@ def test_nothing_is_imported_but_what_the_config_names(site: Site, tmp_path: Pat
         site.add(f"canary-{group}", files, {group: {f"chat-canary-{group}": f"canary_{group}"}})
     chosen = "from jan_core.testing.scripted import provide_chat\n"
     site.add("jan-chat-chosen", {"chat_chosen.py": chosen}, {"modules": {"chat-chosen": "chat_chosen"}})
-    config = site.config('[endpoints]\nchat = "chat-chosen"\nmodels = "models-canary"\n')
+    config = site.config(
+        '[endpoints]\nchat = "chat-chosen"\nmodels = "models-canary"\ncompletions = []\nembeddings = []\n'
+    )
     site.add(
         "jan-models-canary",
         {"models_canary.py": "from jan_core.testing.memory import provide_models\n"},

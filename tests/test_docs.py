@@ -138,7 +138,7 @@ def problem_of(line: str) -> str | None:
             if word not in command.commands:
                 return f"{command.name} has no command {word!r}"
             command = command.commands[word]
-        elif word.startswith("-") and word != "--help":
+        elif word.startswith("-") and word not in ("-", "--help"):
             known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
             if word.split("=")[0] not in known:
                 return f"no option {word!r}; there are {', '.join(sorted(known))}"

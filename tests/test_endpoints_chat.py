@@ -16,7 +16,7 @@ from jan_core.schemas.chat import ChatCompletionChunk, ChatCompletionRequest
 from jan_core.testing.wired import wired
 
 pytestmark = pytest.mark.anyio
-OPTIONAL = ["list", "retrieve", "update", "delete", "messages", "count_tokens"]
+OPTIONAL = ["list", "retrieve", "update", "delete", "messages", "count_tokens", "template"]
 
 
 @pytest.fixture(params=["scripted", "llamacpp"])

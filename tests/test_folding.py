@@ -66,7 +66,7 @@ async def test_the_pieces_become_the_reply() -> None:
             "index": 0,
             "finish_reason": "length",
             "logprobs": None,
-            "message": {"role": "assistant", "content": "Héllo", "refusal": None},
+            "message": {"role": "assistant", "content": "Héllo", "refusal": None, "annotations": []},
         }
     ]
 
@@ -124,7 +124,7 @@ async def test_refusals_logprobs_and_an_empty_answer() -> None:
     assert (choice["message"]["refusal"], choice["message"]["content"]) == ("I won't", "")
     assert [one["token"] for one in choice["logprobs"]["content"]] == ["a", "b"]
     empty = await fold(Source([piece(role="assistant", content="")], [piece(finish="stop")]))
-    assert empty["choices"][0]["message"] == {"role": "assistant", "content": "", "refusal": None}
+    assert empty["choices"][0]["message"] == {"role": "assistant", "content": "", "refusal": None, "annotations": []}
 
 
 @pytest.mark.anyio
@@ -156,3 +156,11 @@ def test_the_request_is_turned_into_a_stream_with_usage_and_left_alone_itself() 
     assert made.temperature == 0.5
     assert not body.stream
     assert body.stream_options is None
+
+
+@pytest.mark.anyio
+async def test_a_reply_can_be_sent_back_as_it_came() -> None:
+    answer = (await fold(Source([piece(content="Hi")], [piece(finish="stop")])))["choices"][0]["message"]
+    user = {"role": "user", "content": "Hello"}
+    body = ChatCompletionRequest.model_validate({"model": "m", "messages": [user, answer, user]})
+    assert body.messages[1].model_dump(include={"annotations"}) == {}  # they reach no engine

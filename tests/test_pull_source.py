@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from jan_core.pull.errors import PullError
-from jan_core.pull.source import Local, Package, Web, gguf_name, key, model_id, parse
+from jan_core.pull.source import Local, Package, Web, key, model_id, parse, weights_name
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,7 @@ from jan_core.pull.source import Local, Package, Web, gguf_name, key, model_id, 
         ("Plain-Name.gguf", "plain-name"),
         ("phi-2.gguf", "phi-2"),
         ("Q4_1.gguf", "q4_1"),
+        ("ggml-gpt2-Q4_0.bin", "ggml-gpt2"),
     ],
 )
 def test_the_id_is_the_file_name_without_its_quantization(file_name: str, expected: str) -> None:
@@ -43,10 +44,12 @@ def test_a_projector_is_no_model_of_its_own() -> None:
         ("download", "mine", "mine.gguf"),
         ("..gguf.gguf", None, "gguf.gguf"),
         ("../../etc/x.gguf", None, "etc_x.gguf"),
+        ("gpt 2.BIN", None, "gpt_2.bin"),
+        ("a.ggmlv3.q4_0.ggml", "mine", "a.ggmlv3.q4_0.ggml"),
     ],
 )
 def test_a_file_name_is_made_safe(offered: str, name: str | None, expected: str) -> None:
-    assert gguf_name(offered, name) == expected
+    assert weights_name(offered, name) == expected
 
 
 @pytest.mark.parametrize(
@@ -54,7 +57,7 @@ def test_a_file_name_is_made_safe(offered: str, name: str | None, expected: str)
 )
 def test_a_file_name_that_cannot_be_is_refused(offered: str) -> None:
     with pytest.raises(PullError, match="--name"):
-        gguf_name(offered)
+        weights_name(offered)
 
 
 def test_a_package() -> None:

@@ -16,7 +16,7 @@ from jan_core.testing.scripted import ScriptedChat
 from jan_core.testing.wired import wired
 from tests.parts import chat_body, part
 
-ENGINES = {"m-red": "red", "m-blue": "blue", "m-green": "green"}
+ENGINES: dict[str, str | None] = {"m-red": "red", "m-blue": "blue", "m-green": "green", "m-any": None}
 
 
 class Red(ScriptedChat):
@@ -83,12 +83,73 @@ async def test_a_model_of_another_engine_is_refused_telling_who_could_serve(both
     async with both.jan as jan:
         for call in (jan.chat.create(body("m-green")), anext(jan.chat.create_stream(body("m-green")))):
             with pytest.raises(
-                InvalidRequest, match="needs the engine 'green'; chat is served here by red, blue"
+                InvalidRequest,
+                match=r"needs the engine 'green'; chat is served here by red \(chat-red\), blue \(chat-blue\). Install "
+                r'.*pip install jan-chat-green\), and write chat = \["chat-red", "chat-blue", "chat-green"\] under',
             ) as caught:
                 await call
             assert (caught.value.param, caught.value.code) == ("model", "engine_not_available")
         with pytest.raises(ModelNotFound):
             await jan.chat.create(body("m-none"))
+
+
+@pytest.mark.anyio
+async def test_a_model_whose_engine_nobody_names_goes_to_the_first(both: Both) -> None:
+    async with both.jan as jan:
+        await jan.chat.create(body("m-any"))
+        assert (both.red.closed, both.blue.closed) == (1, 0)
+        await jan.chat.create(body("m-any@blue"))
+        assert (both.red.closed, both.blue.closed) == (1, 1)
+
+
+@pytest.mark.anyio
+async def test_one_module_alone_is_routed_to_in_the_same_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    red = Red()
+    modules = {
+        "models-m": part(monkeypatch, "models-m", provide_models=lambda: ModelsInMemory(dict(ENGINES))),
+        "chat-red": part(monkeypatch, "chat-red", provide_chat=lambda: red),
+        "chat-blue": part(monkeypatch, "chat-blue", provide_chat=lambda: Blue()),
+    }
+    async with wired(tmp_path, {"endpoints": {"chat": "chat-red"}}, modules=modules) as jan:
+        for model in ("m-red", "m-any", "m-red@red"):
+            assert (await jan.chat.create(body(model))).model == model
+        with pytest.raises(InvalidRequest, match=r'chat-blue is installed: write chat = \["chat-red", "chat-blue"\]'):
+            await jan.chat.create(body("m-blue"))
+        with pytest.raises(InvalidRequest, match=r"Ask for 'm-red', or for one of these engines\."):
+            await jan.chat.create(body("m-red@yellow"))
+        red.refusal = "Red is dry."
+        with pytest.raises(Unavailable, match=r"^Red is dry\.$"):
+            await jan.chat.ready()
+        assert red.entered
+
+
+@pytest.mark.anyio
+async def test_one_that_names_no_engine_answers_for_every_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Everything(ScriptedChat):
+        engine = None
+
+    modules = {
+        "models-m": part(monkeypatch, "models-m", provide_models=lambda: ModelsInMemory(dict(ENGINES))),
+        "chat-all": part(monkeypatch, "chat-all", provide_chat=lambda: Everything()),
+    }
+    async with wired(tmp_path, modules=modules) as jan:
+        assert (await jan.chat.create(body("m-green"))).model == "m-green"
+
+
+@pytest.mark.anyio
+async def test_a_stream_that_was_closed_or_failed_before_its_first_event_has_no_more(both: Both) -> None:
+    async with both.jan as jan:
+        closed = jan.chat.create_stream(body("m-red"))
+        await closed.aclose()
+        failed = jan.chat.create_stream(body("m-none"))
+        with pytest.raises(ModelNotFound):
+            await anext(failed)
+        for events in (closed, failed):
+            with pytest.raises(StopAsyncIteration):
+                await anext(events)
+        assert both.red.open == both.red.closed == 0
 
 
 @pytest.mark.anyio

@@ -15,6 +15,8 @@ from typing import Final
 ENDPOINTS: Final[Mapping[str, str | list[str]]] = MappingProxyType(
     {
         "chat": ["chat-llamacpp"],
+        "completions": ["completions-llamacpp"],
+        "embeddings": ["embeddings-llamacpp"],
         "models": "models-json",
     }
 )

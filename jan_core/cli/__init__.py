@@ -12,7 +12,12 @@ from collections.abc import Sequence
 COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("jan_core.cli.serve:app", "Serve the API on this machine."),
     "chat": ("jan_core.cli.chat:app", "Chat with a model in the terminal, without a server."),
-    "models": ("jan_core.cli.models:app", "Get, list, show and remove models."),
+    "run": ("jan_core.cli.run:app", "Ask a model once, with every setting at hand."),
+    "tokenize": ("jan_core.cli.tokens:tokenize_app", "Cut a text into a model's tokens."),
+    "detokenize": ("jan_core.cli.tokens:detokenize_app", "Show the text of tokens."),
+    "template": ("jan_core.cli.template:app", "Show the prompt that a conversation becomes."),
+    "models": ("jan_core.cli.models:app", "Get, list, show, load, unload and remove models."),
+    "ps": ("jan_core.cli.ps:app", "Show the models that the running server holds in memory."),
     "modules": ("jan_core.cli.modules:app", "Show what is installed, chosen, or broken."),
     "config": ("jan_core.cli.config:app", "Show the configuration, and where each value comes from."),
     "init": ("jan_core.cli.init:app", "Make a root folder with a jan.toml to edit."),

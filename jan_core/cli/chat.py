@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jan_core.cli.options import ConfigFile, Root, config_from
+from jan_core.cli.within import typed
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
@@ -65,13 +66,13 @@ class _Conversation:
         self.model = model
         self._jan = jan
         self._max_tokens = max_tokens
-        self._messages: list[dict[str, Any]] = [{"role": "system", "content": _text(system)}] if system else []
+        self._messages: list[dict[str, Any]] = [{"role": "system", "content": typed(system)}] if system else []
 
     async def say(self, text: str) -> None:
         """Say something, and print the answer as it comes. An interrupted answer is remembered as far as it came."""
         from jan_core.schemas.chat import ChatCompletionRequest
 
-        self._messages.append({"role": "user", "content": _text(text)})
+        self._messages.append({"role": "user", "content": typed(text)})
         given = {"model": self.model, "messages": self._messages, "stream": True, "max_tokens": self._max_tokens}
         body = ChatCompletionRequest.model_validate(given)
         said: list[str] = []
@@ -100,11 +101,6 @@ class _Conversation:
             return False
         del self._messages[first : first + 2]
         return True
-
-
-def _text(given: str) -> str:
-    """What was typed, with bytes that are no UTF-8, which Python passes on as lone surrogates, replaced."""
-    return given.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _talk(runner: asyncio.Runner, conversation: _Conversation) -> None:

@@ -71,6 +71,9 @@ def _effective(asked: Any) -> dict[str, dict[str, tuple[Any, str]]]:
     }
     use = asked.get("plugins", "use")
     tables["plugins"] = {"use": (use.value if use else [], use.origin if use else "default")}
+    aliases = jan.aliases.targets
+    if aliases:
+        tables["aliases"] = {name: (target, given["aliases"][name].origin) for name, target in aliases.items()}
     return {name: tables[name] for name in ("server", "endpoints", "plugins")} | tables
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -72,6 +73,8 @@ def checks(root: Path | None, config: Path | None) -> list[Check]:
     except Refusal as refusal:
         return [*found, Check("app", _raising(refusal))]
     found += [Check("address", lambda: _address(jan)), Check("app", lambda: _app(jan))]
+    if jan.aliases.targets and "models" in jan.endpoints:
+        found.append(Check("aliases", lambda: _aliases(asked)))
     try:
         return [*found, *jan.checks()]
     except Refusal as refusal:
@@ -138,6 +141,25 @@ def _app(jan: Any) -> Verdict:
 
     create_app(jan)
     return Verdict(True, f"serves {', '.join(jan.endpoints) or 'nothing'}")
+
+
+def _aliases(config: Config) -> Verdict:
+    """Whether every alias leads to a model, and none has the name of one."""
+    from jan_core.app import Jan
+
+    async def look() -> tuple[Jan, set[str]]:
+        async with Jan(config) as jan:
+            return jan, {one.id for one in (await jan.models.list()).data}
+
+    jan, known = asyncio.run(look())
+    for alias, target in jan.aliases.targets.items():
+        stands = f"[aliases] {alias} = {target!r} ({jan.aliases.origin(alias)})"
+        if alias in jan.aliases.hidden:
+            why = f"{stands}: a model of that id is installed, and answers instead"
+            return Verdict(False, why, "Give the alias another name, or remove the model: jan models rm " + alias)
+        if alias not in known:
+            return Verdict(False, f"{stands}: no such model is installed", "jan models ls shows those that are.")
+    return Verdict(True, ", ".join(f"{alias} -> {target}" for alias, target in jan.aliases.targets.items()))
 
 
 def _is_jan(jan: Any) -> bool:

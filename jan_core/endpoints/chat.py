@@ -98,3 +98,13 @@ class Chat(Endpoint):
             ModelNotFound: no installed model has the id `body.model`.
         """
         raise NotSupported("The chosen chat module does not count tokens.")
+
+    @internal(optional=True)
+    async def template(self, body: ChatCompletionRequest) -> str:
+        """Return the prompt that the conversation becomes by the model's chat template, without generating.
+
+        Raises:
+            ModelNotFound: no installed model has the id `body.model`.
+            InvalidRequest: the template refuses the conversation; the message says why.
+        """
+        raise NotSupported("The chosen chat module does not show prompts.")

@@ -20,6 +20,10 @@ class Models(Endpoint):
 
     An id may contain `/` and `:` (an owner's name, a quantization). Whatever the store holds is listed or is
     reported; one damaged model hides no other.
+
+    The kernel puts the aliases of `jan.toml` around every implementation: `list` has them as models of their own,
+    `retrieve` and `locate` take them, and `model@engine`, like ids. An implementation sees ids of models only, and
+    among them names that are none: the kernel asks for the exact name first.
     """
 
     name: ClassVar[str] = "models"

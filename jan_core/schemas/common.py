@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from jan_core.schemas.base import Reply, optional
+from jan_core.schemas.base import Reply, Request, optional
 
 T = TypeVar("T")
 
@@ -68,6 +68,43 @@ Metadata = Annotated[
     dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
 ]
 """Up to 16 pairs of strings that a client keeps with an object: keys up to 64 characters, values up to 512."""
+
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+"""A penalty between -2 and 2; 0 changes nothing, more makes the penalised less likely."""
+
+TokenCount = Annotated[int, Field(ge=1, le=2**31 - 1)]
+"""A number of tokens that fits a C int."""
+
+# Nine digits: more tokens than any vocabulary has, and always a C int.
+TokenId = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
+"""A token's number in the model's vocabulary, as JSON needs it for a key."""
+
+TokenNumber = Annotated[int, Field(ge=0, le=2**31 - 1)]
+"""A token's number in the model's vocabulary, as it stands in a list."""
+
+Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+"""A number of 64 bits that fixes what chance decides."""
+
+
+def kind_of_texts(value: Any) -> str | None:
+    """Which of the forms of one or several texts a value has, by its first element; None where it has none."""
+    if isinstance(value, str):
+        return "text"
+    if not isinstance(value, list):
+        return None
+    first = value[0] if value else ""
+    if isinstance(first, list):
+        return "token_lists"
+    return "tokens" if isinstance(first, int | float) else "texts"
+
+
+class StreamOptions(Request):
+    """What a stream carries besides the answer."""
+
+    include_usage: Omittable[bool] = None
+    """True: the last event before the end carries `usage`, and no choices."""
+    include_obfuscation: Omittable[bool] = None
+    """True: events carry random text in `obfuscation`, so that their length does not tell their content."""
 
 
 class CompletionTokensDetails(Reply):

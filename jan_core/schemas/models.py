@@ -48,9 +48,9 @@ class ModelLocation(Reply):
     """Where a model's files are and what is known of it: what an engine needs to load it. Never sent to a client."""
 
     id: str
-    """The id that was asked for."""
+    """The model's own id, also where an alias or `model@engine` was asked for."""
     engine: str | None = None
-    """The engine that `model.json` names, or that the file's format calls for; None where neither tells."""
+    """What `model@engine` picks, `model.json` names, or the file's format calls for; None where nothing does."""
     path: str
     """The absolute path of the file with the weights."""
     mmproj: str | None = None

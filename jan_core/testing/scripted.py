@@ -75,15 +75,15 @@ class ScriptedChat(Chat):
         self.open += 1
         try:
             if script.fail is not None and script.fail_after == 0:
-                raise _failure(script.fail)
+                raise failure(script.fail)
             for index in choices:
                 yield _chunk(head, index, {"role": "assistant", "content": ""})
             began = asyncio.get_running_loop().time()
             for number, piece in enumerate(script.say):
                 if script.rate:
-                    await _until(began + number / script.rate)
+                    await until(began + number / script.rate)
                 if script.fail is not None and number == script.fail_after:
-                    raise _failure(script.fail)
+                    raise failure(script.fail)
                 self.said += 1
                 for index in choices:
                     yield _chunk(head, index, {"content": piece})
@@ -110,7 +110,15 @@ class ScriptedChat(Chat):
 def script_of(body: ChatCompletionRequest) -> Script:
     """The script that a request carries."""
     content = body.messages[-1].content
-    text = content if isinstance(content, str) else ""
+    return read_script(content if isinstance(content, str) else "", "messages")
+
+
+def read_script(text: str, field: str) -> Script:
+    """The script that a text is, or one that says the text back.
+
+    Raises:
+        InvalidRequest: it is a JSON object, but no script; `field` is named.
+    """
     try:
         told = json.loads(text)
     except (ValueError, RecursionError):
@@ -119,11 +127,12 @@ def script_of(body: ChatCompletionRequest) -> Script:
         try:
             return Script.model_validate(told)
         except ValidationError as error:
-            raise InvalidRequest(f"The script is none: {error.errors()[0]['msg']}.", param="messages") from error
+            raise InvalidRequest(f"The script is none: {error.errors()[0]['msg']}.", param=field) from error
     return Script(say=[word + " " for word in text.split()])
 
 
-async def _until(time: float) -> None:
+async def until(time: float) -> None:
+    """Wait until the loop's clock tells this time."""
     left = time - asyncio.get_running_loop().time()
     if left > 0:
         await asyncio.sleep(left)
@@ -136,7 +145,8 @@ def _chunk(
     return ChatCompletionChunk.model_validate({**head, "choices": [choice]})
 
 
-def _failure(code: str) -> Exception:
+def failure(code: str) -> Exception:
+    """The error that a script names."""
     known: dict[str, JanError] = {
         "queue_full": Busy("The script says: busy.", retry_after=7),
         "context_length_exceeded": ContextLengthExceeded("The script says: too long.", param="messages"),

@@ -11,8 +11,18 @@ from jan_core.app import Jan
 from jan_core.config import Value, load
 from jan_core.discovery import Discovery
 
-KERNEL = {"chat": "jan_core.endpoints.chat:Chat", "models": "jan_core.endpoints.models:Models"}
+KERNEL = {
+    "chat": "jan_core.endpoints.chat:Chat",
+    "completions": "jan_core.endpoints.completions:Completions",
+    "embeddings": "jan_core.endpoints.embeddings:Embeddings",
+    "models": "jan_core.endpoints.models:Models",
+}
 SCRIPTED = {"models-memory": "jan_core.testing.memory", "chat-scripted": "jan_core.testing.scripted"}
+EVERYTHING = {
+    **SCRIPTED,
+    "completions-scripted": "jan_core.testing.scripted_completions",
+    "embeddings-scripted": "jan_core.testing.scripted_embeddings",
+}
 
 
 def entry_points(

@@ -15,7 +15,19 @@ from tests.benchmarks.client import BadReply
 from tests.benchmarks.common import Bench, Row, table
 from tests.benchmarks.processes import NotStarted
 
-FIGURES = ("help", "start", "models", "wrapping", "streams", "memory", "stream")
+FIGURES = (
+    "help",
+    "start",
+    "models",
+    "wrapping",
+    "streams",
+    "memory",
+    "stream",
+    "constrained",
+    "embeddings",
+    "turns",
+    "ctransformers",
+)
 """Those that are taken when none is named, in this order."""
 TOLD_ONLY = ("transport",)
 """Those without a threshold, taken when named."""

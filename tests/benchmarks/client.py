@@ -53,10 +53,15 @@ def chat(model: str, prompt: str, tokens: int, **more: Any) -> bytes:
 
 
 class Connection:
-    """A kept connection for replies that tell their length."""
+    """A kept connection for replies that tell their length.
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
+    Args:
+        port: where the server answers, on 127.0.0.1.
+        seconds: longest wait for anything.
+    """
+
+    def __init__(self, port: int, seconds: float = SECONDS) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=seconds)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def ask(self, request: bytes) -> bytes:

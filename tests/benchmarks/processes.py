@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HOUSE = Path(__file__).parents[2]
 """The repository's folder."""
@@ -109,6 +111,63 @@ def serving(command: Sequence[str], stderr: Path, *, address: str | None = None)
         stop(process)
 
 
+class Called:
+    """A program that calls a library directly: it takes a line of JSON and answers with one."""
+
+    def __init__(self, process: subprocess.Popen[str], stderr: Path) -> None:
+        self._process = process
+        self._stderr = stderr
+
+    def ask(self, request: Any) -> Any:
+        """Have it do one thing; returns what it told.
+
+        Raises:
+            NotStarted: it ended instead.
+        """
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # it has ended, and `told` says how
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+        return self.told()
+
+    def told(self) -> Any:
+        """The next line it tells; lines that are no JSON object are a library's own words, and left out."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                return json.loads(line)
+        raise NotStarted(f"{self._process.args} ended; its last words:\n{self._stderr.read_text()[-1500:]}")
+
+
+@contextmanager
+def calling(command: Sequence[str], stderr: Path) -> Iterator[Called]:
+    """A program that calls a library directly, for the time of the `with`.
+
+    Args:
+        command: prints one line of JSON when it is ready, then one for each line that it reads, until stdin ends.
+        stderr: the file that takes what it writes there.
+
+    Raises:
+        NotStarted: it ended without saying that it is ready.
+    """
+    with stderr.open("ab") as errors:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            cwd=HOUSE,
+            env=environment(),
+        )
+    try:
+        called = Called(process, stderr)
+        called.told()
+        yield called
+    finally:
+        stop(process)
+
+
 def stop(process: subprocess.Popen[str]) -> None:
     """End a process, by force if it takes too long, and close its pipes."""
     process.terminate()
@@ -119,7 +178,8 @@ def stop(process: subprocess.Popen[str]) -> None:
         process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
-            pipe.close()
+            with suppress(BrokenPipeError):  # something was still to be told to a process that had ended
+                pipe.close()
 
 
 def jan_serve(root: Path, *arguments: str) -> list[str]:

@@ -16,8 +16,12 @@ from tests.benchmarks.common import Bench, Row
 from tests.benchmarks.processes import MODEL, Server, jan_serve, reference, serving, smollm2
 
 ABOUT = "one stream and four, tokens/s; time to first token; against llama.cpp's own HTTP server"
-TOKENS = 96
-"""Tokens of an answer; the answers to the prompt below are longer."""
+TOKENS = 192
+"""Tokens of an answer. They are what is measured: the prompts are short, and the end of an answer is forbidden."""
+ENDLESS = {"logit_bias": {"2": -100}}
+"""Forbids the real model's token that ends an answer, so that every answer has its full length."""
+FOUR_PAIRS = 16
+"""Pairs for four streams: which of them come to share a batch is chance, so they differ more than single ones."""
 FIRST_PAIRS = 120
 """Pairs for the time to the first token: it is short, and its differences are of the size of the noise."""
 
@@ -28,14 +32,14 @@ def run(bench: Bench) -> list[Row]:
     The prompt of the first token's figure is short: reading it is the same work on both sides, and the longer it
     takes, the more its noise hides what is asked, which is what Jan adds.
     """
-    with _servers(bench) as (jan, theirs):
+    with servers(bench) as (jan, theirs):
 
         def one(server: Server, number: int) -> float:
-            return _together(stream(server.port, [chat(MODEL, _long(f"one-{number}"), TOKENS)]))
+            return together(stream(server.port, [chat(MODEL, f"{number}: tell a story.", TOKENS, **ENDLESS)]), TOKENS)
 
         def four(server: Server, number: int) -> float:
-            asked = [chat(MODEL, _long(f"four-{number}-{each}"), TOKENS) for each in range(4)]
-            return _together(stream(server.port, asked))
+            asked = [chat(MODEL, f"{number}, {each}: tell a story.", TOKENS, **ENDLESS) for each in range(4)]
+            return together(stream(server.port, asked), TOKENS)
 
         def first(server: Server, number: int) -> float:
             (found,) = stream(server.port, [chat(MODEL, f"{number}: say hello.", 1)])
@@ -47,7 +51,7 @@ def run(bench: Bench) -> list[Row]:
         bench.say("one stream")
         single = bench.pairs(lambda number: one(jan, number), lambda number: one(theirs, number))
         bench.say("four streams")
-        several = bench.pairs(lambda number: four(jan, number), lambda number: four(theirs, number))
+        several = bench.pairs(lambda number: four(jan, number), lambda number: four(theirs, number), FOUR_PAIRS)
         bench.say("first token")
         begun = bench.pairs(lambda number: first(jan, number), lambda number: first(theirs, number), FIRST_PAIRS)
     return [
@@ -58,7 +62,8 @@ def run(bench: Bench) -> list[Row]:
 
 
 @contextmanager
-def _servers(bench: Bench) -> Iterator[tuple[Server, Server]]:
+def servers(bench: Bench) -> Iterator[tuple[Server, Server]]:
+    """Jan and llama.cpp's own server, with the real model and the same parameters."""
     root = smollm2()
     given = json.dumps(parameters())
     with (
@@ -70,9 +75,13 @@ def _servers(bench: Bench) -> Iterator[tuple[Server, Server]]:
 
 def load_all(**settings: Any) -> dict[str, Any]:
     """All that Jan's worker is told to load the real model with, by default or with other settings of its backend."""
+    return load_parameters(location(), LlamaCppSettings(**settings))
+
+
+def location() -> ModelLocation:
+    """Where the real model is, as `models` tells it."""
     path = next((smollm2() / "models" / MODEL).glob("*.gguf")).resolve()
-    location = ModelLocation(id=MODEL, engine="llamacpp", path=str(path), size=path.stat().st_size, revision="1")
-    return load_parameters(location, LlamaCppSettings(**settings))
+    return ModelLocation(id=MODEL, engine="llamacpp", path=str(path), size=path.stat().st_size, revision="1")
 
 
 def parameters(**settings: Any) -> dict[str, Any]:
@@ -81,14 +90,12 @@ def parameters(**settings: Any) -> dict[str, Any]:
     return {name: given[name] for name in ("path", "context", "slots", "threads", "gpu_layers")}
 
 
-def _together(found: list[Streamed]) -> float:
-    """Tokens a second of streams that were sent at once, from the first request to the last end."""
-    if any(one.tokens != TOKENS for one in found):
-        raise RuntimeError(f"answers of {[one.tokens for one in found]} tokens where each should have {TOKENS}")
+def together(found: list[Streamed], tokens: int) -> float:
+    """Tokens a second of streams that were sent at once, from the first request to the last end.
+
+    Raises:
+        RuntimeError: an answer is not of so many tokens.
+    """
+    if any(one.tokens != tokens for one in found):
+        raise RuntimeError(f"answers of {[one.tokens for one in found]} tokens where each should have {tokens}")
     return sum(one.tokens for one in found) / (max(one.ended for one in found) - min(one.sent for one in found))
-
-
-def _long(key: str) -> str:
-    return (
-        f"[{key}] Write a very long and detailed essay about the history of bread, from the first farmers until today."
-    )

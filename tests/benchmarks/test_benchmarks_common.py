@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import os
@@ -12,9 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.client import BadReply, Connection, body_end, get, stream
+from tests.benchmarks.__main__ import FIGURES, TOLD_ONLY
+from tests.benchmarks.client import BadReply, Connection, Streamed, body_end, get, stream
 from tests.benchmarks.common import HEADER, Bench, Pairs, Row, interleave, percentile, quartiles, shown, table
-from tests.benchmarks.processes import NotStarted, Server, cpu_seconds, python, reference, serving
+from tests.benchmarks.embeddings import differs
+from tests.benchmarks.processes import NotStarted, Server, calling, cpu_seconds, python, reference, serving
+from tests.benchmarks.stream import together
 from tests.benchmarks.streams import Reading
 
 
@@ -244,3 +248,50 @@ def test_an_unknown_figure_is_refused() -> None:
     )
     assert done.returncode == 2
     assert "no figure 'sped'" in done.stderr
+
+
+ECHO = """
+import json, sys
+print("a library's own words")
+print(json.dumps({"loaded": True}), flush=True)
+for line in sys.stdin:
+    if "leave" in line:
+        sys.exit("no more of this")
+    print(json.dumps({"heard": json.loads(line)}), flush=True)
+"""
+
+
+def test_a_library_that_is_called_directly_answers_line_by_line(tmp_path: Path) -> None:
+    with calling(python("-c", ECHO), tmp_path / "log") as library:
+        assert library.ask({"input": ["one"]}) == {"heard": {"input": ["one"]}}
+        assert library.ask("two") == {"heard": "two"}
+        for _ in range(2):
+            with pytest.raises(NotStarted, match="no more of this"):
+                library.ask("leave")
+
+
+def test_a_library_that_does_not_load_tells_its_last_words(tmp_path: Path) -> None:
+    command = python("-c", "raise SystemExit('no such library')")
+    with pytest.raises(NotStarted, match="no such library"), calling(command, tmp_path / "log"):
+        pass
+
+
+def test_streams_are_measured_together_from_the_first_request_to_the_last_end() -> None:
+    found = [Streamed(sent=10, first=11, ended=14, tokens=8), Streamed(sent=11, first=12, ended=15, tokens=8)]
+    assert together(found, 8) == 16 / 5
+    with pytest.raises(RuntimeError, match=r"\[8, 8\] tokens"):
+        together(found, 9)
+
+
+def test_vectors_that_are_not_the_same_work_are_told() -> None:
+    theirs = {"count": 2, "width": 2, "first": [3.0, 4.0]}
+    assert differs([[0.6, 0.8], [1.0, 0.0]], theirs) == ""
+    assert "1 vectors" in differs([[0.6, 0.8]], theirs)
+    assert "cosine 0.960" in differs([[0.8, 0.6], [1.0, 0.0]], theirs)
+
+
+@pytest.mark.parametrize("name", [*FIGURES, *TOLD_ONLY])
+def test_every_figure_says_what_it_is_and_can_be_taken(name: str) -> None:
+    figure = importlib.import_module(f"tests.benchmarks.{name}")
+    assert len(figure.ABOUT) > 20
+    assert callable(figure.run)

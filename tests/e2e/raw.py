@@ -75,7 +75,10 @@ class Raw:
 
     def reply(self) -> RawReply:
         """A whole reply that is no stream, checked."""
-        status, headers = self.head()
+        return self.rest(*self.head())
+
+    def rest(self, status: int, headers: dict[str, str]) -> RawReply:
+        """The same where the head has been read already."""
         body = b"" if self._asked[0] == "HEAD" else self._file.read(int(headers["content-length"]))
         if body:
             self._checks.reply(*self._asked, status, body)

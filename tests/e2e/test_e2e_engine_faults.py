@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import random
 import signal
 import statistics
+import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 
+from tests.e2e.load import Load
 from tests.e2e.mutants import Mutant, mutants
 from tests.e2e.raw import CHAT
 from tests.e2e.server import LINUX, MODEL, JanServer, add_model, is_running, until, write_config
 
 pytestmark = [pytest.mark.faults, LINUX]
 
+SLOTS = 2
 HI: Any = [{"role": "user", "content": "hi"}]
 ENDLESS: dict[str, Any] = {"model": MODEL, "messages": HI, "max_tokens": 900, "logit_bias": {"2": -100}}
 
@@ -27,7 +33,7 @@ ENDLESS: dict[str, Any] = {"model": MODEL, "messages": HI, "max_tokens": 900, "l
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory: pytest.TempPathFactory, smollm2_path: Path) -> Iterator[JanServer]:
     root = tmp_path_factory.mktemp("faulty") / "root"
-    write_config(root, jan_llamacpp={"slots": 2, "context": 1024}, jan_workers={"load_seconds": 30})
+    write_config(root, jan_llamacpp={"slots": SLOTS, "context": 1024}, jan_workers={"load_seconds": 30})
     add_model(root, MODEL, smollm2_path)
     with JanServer(root) as server:
         yield server
@@ -43,8 +49,7 @@ def answers(server: JanServer, model: str = MODEL) -> float:
 
 
 def test_a_worker_that_dies_costs_only_what_it_was_answering(faulty: JanServer, full_counts: bool) -> None:
-    times = []
-    for number in [signal.SIGKILL, signal.SIGABRT] * (20 if full_counts else 1):
+    for number in [signal.SIGKILL, signal.SIGABRT] * (5 if full_counts else 1):
         answers(faulty)
         (worker,) = faulty.workers()
         client = faulty.raw()
@@ -57,7 +62,6 @@ def test_a_worker_that_dies_costs_only_what_it_was_answering(faulty: JanServer, 
         queued.chat(model=MODEL, messages=HI, max_tokens=1)
         next(events)
         os.kill(worker, number)
-        began = time.monotonic()
         told = list(events)
         error = json.loads(told[-1])["error"]
         assert (error["code"], error["type"]) == ("engine_error", "server_error")
@@ -65,15 +69,34 @@ def test_a_worker_that_dies_costs_only_what_it_was_answering(faulty: JanServer, 
         reply = plain.reply()
         assert (reply.status, reply.error()["code"]) == (503, "engine_error")
         assert queued.reply().status == 200, "what waited in the queue was lost with the worker"
-        times.append(time.monotonic() - began)
-        answers(faulty)
         for one in (client, plain, queued):
             one.leave()
         assert not is_running(worker)
         assert len(faulty.workers()) == 1
+
+
+def test_kills_under_load_cost_nothing_but_what_the_worker_was_answering(faulty: JanServer, full_counts: bool) -> None:
+    chance, pause, seconds, moments = random.Random(1), threading.Event(), [], []
+    answers(faulty)
+    with Load(faulty, clients=6) as load:
+        load.answered_after(time.monotonic())
+        for _ in range(100 if full_counts else 20):
+            (worker,) = faulty.workers()
+            pause.wait(chance.uniform(0, 0.3))
+            moments.append(time.monotonic())
+            os.kill(worker, signal.SIGKILL)
+            until(lambda dead=worker: set(faulty.workers()) - {dead}, 20, "a new worker")  # type: ignore[misc]
+            seconds.append(load.answered_after(time.monotonic()) - moments[-1])
+    assert set(load.errors()) == {"engine_error"}
+    assert not load.errors(end=moments[0]), "requests were lost before anything was killed"
+    lost = [len(load.errors(*between)) for between in pairwise([*moments, math.inf])]
+    assert max(lost) <= SLOTS, "a kill cost more than the worker was answering"
+    assert sum(lost) > len(lost) / 2, "hardly any kill hit an answer, so nothing was tried"
+    assert answers(faulty) < 30
     print(
-        f"\nworker killed {len(times)} times: next answer after {statistics.median(times):.2f} s, "
-        f"at the latest {max(times):.2f} s; lost besides what it was answering: 0"
+        f"\nworker killed -9 {len(lost)} times under load: next answer after {statistics.median(seconds):.2f} s "
+        f"(median; at the latest {max(seconds):.2f} s); {len(load.outcomes) - sum(lost)} right answers, {sum(lost)} "
+        f"lost in the killed workers, at most {max(lost)} at once; lost besides: 0"
     )
 
 

@@ -89,6 +89,11 @@ def ask(http: httpx2.Client, model: str, text: str = "hi") -> httpx2.Response:
     return http.post(CHAT, json=body)
 
 
+def tool(name: str) -> dict[str, Any]:
+    """A tool that takes nothing."""
+    return {"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {}}}}
+
+
 def templated(server: JanServer, weights: Path, name: str, template: str) -> str:
     folder = server.root / "models" / name
     description = {"settings": {"chat_template": template, "ctx_len": 256, "n_parallel": 2}}
@@ -154,6 +159,46 @@ def test_what_strikes_at_one_message_only_is_ended_too(
     assert pulse.p99() < 500
     print(
         f"\na template that strikes at one word ({len(times)} times): ended after at most {max(times):.1f} s; "
+        f"/health meanwhile: p99 {pulse.p99():.1f} ms of {len(pulse.ms)}"
+    )
+
+
+@pytest.mark.parametrize(
+    "payload", [*ESCAPES[:4], LOOP, DOUBLING], ids=["mro", "globals", "popen", "open", "loop", "doubling"]
+)
+def test_what_strikes_only_where_tools_are_is_found_before_anybody_gives_some(
+    attacked: JanServer, smollm2_path: Path, tmp_path: Path, payload: str
+) -> None:
+    mark, http = tmp_path / "mark", attacked.http()
+    trap = "{% if tools %}" + payload.replace("MARK", str(mark)) + "{% endif %}" + PLAIN
+    model = templated(attacked, smollm2_path, "tools", trap)
+    with Pulse(attacked) as pulse:
+        for body in ({}, {"tools": [tool("f")]}):
+            reply = http.post(CHAT, json={"model": model, "messages": HI, "max_tokens": 1, **body})
+            assert (reply.status_code, reply.json()["error"]["code"]) == (400, "harmful_template"), reply.text
+    assert not mark.exists()
+    assert ask(http, MODEL).status_code == 200
+    assert pulse.p99() < 500
+
+
+def test_what_strikes_at_one_tool_only_is_ended_too(attacked: JanServer, smollm2_path: Path) -> None:
+    trap = "{% if tools and tools[0]['function']['name'] == 'sesame' %}" + LOOP + "{% endif %}" + PLAIN
+    model, http = templated(attacked, smollm2_path, "tool-trap", trap), attacked.http()
+
+    def given(name: str) -> httpx2.Response:
+        return http.post(CHAT, json={"model": model, "messages": HI, "max_tokens": 1, "tools": [tool(name)]})
+
+    assert given("f").status_code == 200
+    with Pulse(attacked) as pulse:
+        began = time.monotonic()
+        reply = given("sesame")
+        seconds = time.monotonic() - began
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, "template_timeout"), reply.text
+    assert seconds < SECONDS * 8
+    assert pulse.p99() < 500
+    assert given("f").status_code == 200
+    print(
+        f"\na template that strikes at one tool: ended after {seconds:.1f} s; "
         f"/health meanwhile: p99 {pulse.p99():.1f} ms of {len(pulse.ms)}"
     )
 

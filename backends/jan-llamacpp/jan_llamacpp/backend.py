@@ -6,11 +6,13 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from jan_llamacpp.parameters import load_parameters
-from jan_llamacpp.settings import LlamaCppSettings
 from jan_workers import WorkerEngine
 
+from jan_llamacpp.parameters import load_parameters
+from jan_llamacpp.settings import LlamaCppSettings
+
 if TYPE_CHECKING:
+    from jan_core.schemas.engines import Estimate
     from jan_core.schemas.models import ModelLocation
 
 _STAMP = re.compile(r"^[ 0-9.]*\bE (?:\w+: )*(?:error: )?")
@@ -32,7 +34,13 @@ class LlamaCpp(WorkerEngine):
 
     def parameters(self, location: ModelLocation, purpose: str = "") -> dict[str, Any]:
         """See `WorkerEngine`."""
-        return load_parameters(location, self.settings)
+        return load_parameters(location, self.settings, purpose)
+
+    def estimate(self, location: ModelLocation, purpose: str = "") -> Estimate:
+        """See `Engine`."""
+        from jan_llamacpp.estimate import estimate
+
+        return estimate(location, self.parameters(location, purpose))
 
     def explain(self, lines: Sequence[str]) -> str | None:
         """See `WorkerEngine`."""

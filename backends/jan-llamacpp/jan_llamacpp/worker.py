@@ -1,27 +1,40 @@
-"""The worker process of llama.cpp: `python -m jan_llamacpp.worker`.
-
-llama.cpp opens an HTTP server of its own that this process has no use for: it is put on a socket in a private folder
-(on Windows on a loopback port), behind a random key, so that nobody else can reach the model through it.
-"""
+"""The worker process of llama.cpp: `python -m jan_llamacpp.worker`."""
 
 from __future__ import annotations
 
-import os
-import secrets
-import sys
-import tempfile
+import json
+import time
 from collections.abc import Callable
 from typing import Any
 
-from jan_llamacpp.template import HarmfulTemplate, check
 from jan_workers.child import Child, Refused, run
+
+from jan_llamacpp.own_server import OwnServer
+from jan_llamacpp.template import HarmfulTemplate, check
 
 READ_PER_SECOND = 128 << 10
 """Bytes of a request that are rendered and cut into tokens in a second of CPU time at the very least."""
+PATIENCE_FACTOR = 5
+"""What a second of CPU time may take on a busy machine, in seconds, where CPU time cannot be told."""
+ROUTES = {
+    "embedding": "/v1/embeddings",
+    "tokenize": "/tokenize",
+    "detokenize": "/detokenize",
+    "template": "/apply-template",
+}
+"""Tasks that only the engine's own HTTP server does, and where; they take and return what it does."""
 
 
 class LlamaCppChild(Child):
-    """One model in llama.cpp. Its only task so far is `chat`: a chat completion request in its server's format."""
+    """One model in llama.cpp.
+
+    Tasks, each with a request in the format of llama.cpp's server: `chat` and `completion`, answered in pieces;
+    `embedding`, `tokenize`, `detokenize` and `template` (the prompt that messages become), answered in one piece, with
+    empty objects before it that only say that it goes on; `describe` (takes `{}`): `vocabulary` (how many tokens there
+    are), `width` (numbers of an embedding), `start` (the token that begins a text, or null) and `fim` (the tokens
+    before, between and after the parts of a text with a gap, `[…, prefix, suffix, middle]`, or why there are none, a
+    string). A piece with `error` is the engine's refusal.
+    """
 
     _server: Any = None
     _template_seconds = 2.0
@@ -37,7 +50,13 @@ class LlamaCppChild(Child):
 
     def open(self, given: dict[str, Any]) -> None:
         """Load the model with llama.cpp's own server object."""
-        self._server = _open(given)
+        self._own = OwnServer()
+        try:
+            self._server = _open(given, self._own)
+        except BaseException:
+            self._own.close()
+            raise
+        self._description: bytes | None = None
 
     def patience(self, body: bytes) -> float | None:
         """What rendering the template and cutting the prompt into tokens may take."""
@@ -45,6 +64,18 @@ class LlamaCppChild(Child):
 
     def answer(self, task: str, body: bytes, on_piece: Callable[[bytes], bool]) -> None:
         """Have the engine do a task; it calls back with each piece."""
+        if task == "chat":
+            self._chat(body, on_piece)
+        elif task == "completion":
+            self._server.handle_completions(body, on_piece)
+        elif task == "describe":
+            if self._description is None:
+                self._description = json.dumps(_describe(self._own)).encode()
+            on_piece(self._description)
+        else:
+            self._ask(task, body, on_piece)
+
+    def _chat(self, body: bytes, on_piece: Callable[[bytes], bool]) -> None:
         try:
             self._server.handle_chat_completions(body, on_piece)
         except Exception as error:
@@ -54,8 +85,26 @@ class LlamaCppChild(Child):
                 raise Refused("template_failed", reason) from error
             raise
 
+    def _ask(self, task: str, body: bytes, on_piece: Callable[[bytes], bool]) -> None:
+        """Have the engine's own server do a task."""
+        path = ROUTES.get(task)
+        if path is None:
+            raise Refused("unknown_task", f"llama.cpp has no task {task!r}")
+        until = time.monotonic() + PATIENCE_FACTOR * (self.patience(body) or 0)
 
-def _open(given: dict[str, Any]) -> Any:
+        def on_wait() -> bool:
+            if task != "template":
+                return on_piece(b"{}")
+            if time.monotonic() > until:  # its thread computes, and nothing but the end of the process ends that
+                self.overdue()
+            return False
+
+        reply = self._own.ask(path, body, on_wait)
+        if reply is not None:
+            on_piece(reply)
+
+
+def _open(given: dict[str, Any], own: OwnServer) -> Any:
     import xllamacpp  # type: ignore[import-untyped]
 
     params = xllamacpp.CommonParams()
@@ -75,16 +124,44 @@ def _open(given: dict[str, Any]) -> Any:
         params.chat_template = given["chat_template_override"]
     if given.get("mmproj"):
         params.mmproj.path = given["mmproj"]
-    params.api_keys = [secrets.token_urlsafe(32)]
-    if sys.platform != "win32":
-        # mkdtemp makes a folder that only this user can enter.
-        folder = tempfile.mkdtemp(prefix="jan-")
-        params.hostnames = [os.path.join(folder, "engine.sock")]
+    if given.get("pooling"):
+        params.embedding = True
+        # With a cache for each slot, texts of different lengths in one batch get wrong vectors (cosines down to 0.74 to
+        # those they get alone); with one cache for all slots they get the same.
+        params.kv_unified = True
+        params.pooling_type = getattr(xllamacpp.llama_pooling_type, f"LLAMA_POOLING_TYPE_{given['pooling'].upper()}")
+    own.prepare(params)
     server = xllamacpp.Server(params)
-    if sys.platform != "win32":
-        os.unlink(params.hostnames[0])
-        os.rmdir(folder)
+    own.listens(server)
     return server
+
+
+def _describe(own: OwnServer) -> dict[str, Any]:
+    """What the engine knows of its model that requests depend on."""
+    model = json.loads(own.ask("/v1/models", None) or b"{}")["data"][0]["meta"]
+    start = json.loads(own.ask("/props", None) or b"{}").get("bos_token") or ""
+    found = _tokens(own, start)
+    begins = _tokens(own, "", add_special=True)[:1]  # what the engine puts before every text
+    # The engine knows its model's tokens for that from the header or by their text, and shows them in a prompt it made.
+    gap = {"input_prefix": "", "input_suffix": "", "n_predict": 1, "cache_prompt": False}
+    made = json.loads(own.ask("/infill", json.dumps(gap).encode()) or b"{}")
+    fim: str | list[int]
+    if "error" in made:
+        fim = made["error"]["message"].strip()
+    else:  # before those three it can name a repository and a file, which nobody told it
+        fim = [*begins, *_tokens(own, made["prompt"])[-3:]]
+    return {
+        "vocabulary": model["n_vocab"],
+        "width": model["n_embd"],
+        "start": found[0] if len(found) == 1 else None,
+        "fim": fim,
+    }
+
+
+def _tokens(own: OwnServer, text: str, add_special: bool = False) -> list[int]:
+    asked = {"content": text, "parse_special": True, "add_special": add_special}
+    told = json.loads(own.ask("/tokenize", json.dumps(asked).encode()) or b"{}")
+    return [int(token) for token in told.get("tokens", ())]
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class App:
 
 @pytest.fixture
 def engine(quick: LlamaCppSettings) -> Callable[..., LlamaCpp]:
-    """`engine(idle_seconds=0.2)`: the engine, on loaded models with these settings; `engine().workers` holds them."""
+    """`engine(keep_alive=0.2)`: the engine, on loaded models with these settings; `engine().workers` holds them."""
 
     def make(**settings: Any) -> LlamaCpp:
         app: Any = App(**settings)

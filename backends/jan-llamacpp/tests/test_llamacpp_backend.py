@@ -60,10 +60,8 @@ async def test_a_model_is_made_once_a_revision(engine: Engine, location: Locatio
         assert first.worker is None, "looking at it loaded it"
 
 
-async def test_a_changed_file_is_loaded_anew_while_the_old_answer_ends(
-    engine: Engine, location: Location
-) -> None:
-    backend = engine(idle_seconds=4)
+async def test_a_changed_file_is_loaded_anew_while_the_old_answer_ends(engine: Engine, location: Location) -> None:
+    backend = engine(keep_alive=4)
     async with backend.workers:
         old, new = location(), location(revision="2", settings={"ctx_len": 256})
         pieces: Any = backend.generate(old, "chat", ENDLESS)
@@ -81,10 +79,8 @@ async def test_a_changed_file_is_loaded_anew_while_the_old_answer_ends(
         assert await run(backend, new) > 0
 
 
-async def test_an_idle_model_is_unloaded_and_loaded_again_when_asked(
-    engine: Engine, location: Location
-) -> None:
-    backend = engine(idle_seconds=0.2)
+async def test_an_idle_model_is_unloaded_and_loaded_again_when_asked(engine: Engine, location: Location) -> None:
+    backend = engine(keep_alive=0.2)
     async with backend.workers:
         here = location()
         await run(backend, here)
@@ -93,9 +89,11 @@ async def test_an_idle_model_is_unloaded_and_loaded_again_when_asked(
 
 
 async def test_a_model_at_work_is_not_idle(engine: Engine, location: Location) -> None:
-    backend = engine(idle_seconds=0.05)
+    backend = engine(keep_alive=0.05)
     async with backend.workers:
         here = location()
-        pieces = backend.generate(here, "chat", {**ENDLESS, "max_tokens": 60, "stream_options": {"include_usage": True}})
+        pieces = backend.generate(
+            here, "chat", {**ENDLESS, "max_tokens": 60, "stream_options": {"include_usage": True}}
+        )
         told = [piece async for piece in pieces]
         assert told[-1]["usage"]["completion_tokens"] == 60

@@ -13,7 +13,7 @@ from jan_llamacpp.backend import LlamaCpp
 from jan_llamacpp.parameters import load_parameters
 from jan_llamacpp.settings import LlamaCppSettings
 from jan_workers import wire
-from jan_workers.process import WorkerProcess
+from jan_workers.process import NeverTaken, WorkerProcess
 
 from jan_core.errors import EngineError, InvalidRequest, Unavailable
 from jan_core.schemas.models import ModelLocation
@@ -100,7 +100,7 @@ async def test_a_killed_worker_ends_its_requests_and_refuses_new_ones(worker: Wo
     with pytest.raises(EngineError, match=r"'smollm2'.*ended unexpectedly"):
         await asyncio.wait_for(rest(), 20)
     assert not worker.alive
-    with pytest.raises(EngineError):
+    with pytest.raises(NeverTaken):
         await anext(worker.generate("chat", body(), lambda: None).pieces())
 
 
@@ -167,6 +167,7 @@ async def test_only_the_request_that_ended_a_worker_is_told_why(engine: Engine) 
     worker.alive = True
     ended: list[int] = []
     first, second = (worker.generate("chat", b"{}", lambda n=n: ended.append(n)) for n in (1, 2))  # type: ignore[misc]
+    worker.pipe_data_received(1, wire.pack(wire.TAKEN, 1) + wire.pack(wire.TAKEN, 2))
     worker.pipe_data_received(1, wire.pack(wire.FATAL, 2, b'{"code": "template_timeout", "message": "too long"}'))
     worker.connection_lost(None)
     with pytest.raises(EngineError):

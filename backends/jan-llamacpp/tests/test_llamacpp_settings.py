@@ -72,15 +72,15 @@ def test_a_bad_setting_of_model_json_is_named(wrong: dict[str, Any]) -> None:
     assert (refused.value.code, refused.value.param) == ("bad_model_settings", "model")
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"context": 10}, {"slots": 0}, {"batch": 4}, {"template_seconds": 0}, {"slot": 1}]
-)
+@pytest.mark.parametrize("wrong", [{"context": 10}, {"slots": 0}, {"batch": 4}, {"template_seconds": 0}, {"slot": 1}])
 def test_a_bad_setting_of_the_table_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         LlamaCppSettings(**wrong)
 
 
-@pytest.mark.parametrize("wrong", [{"context": "4096"}, {"slots": True}, {"context": 10**20}, {"template_seconds": 1e300}])
+@pytest.mark.parametrize(
+    "wrong", [{"context": "4096"}, {"slots": True}, {"context": 10**20}, {"template_seconds": 1e300}]
+)
 def test_neither_text_nor_what_no_machine_has_is_taken(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         LlamaCppSettings(**wrong)

@@ -45,3 +45,10 @@ def test_a_mistake_on_one_conversation_does_not_hide_harm_on_another() -> None:
         check(
             "{% if messages | length == 1 %}{{ raise_exception('x') }}{% else %}{{ ''.__class__.__mro__ }}{% endif %}"
         )
+
+
+@pytest.mark.parametrize("where", ["tools", "tools[0].function.parameters.properties", "messages[1].tool_calls"])
+def test_harm_that_shows_only_with_tools_is_found(where: str) -> None:
+    check("{% if WHERE is defined %}{{ messages[0].content }}{% endif %}".replace("WHERE", where))
+    with pytest.raises(HarmfulTemplate):
+        check("{% if WHERE %}{{ ''.__class__.__mro__ }}{% endif %}".replace("WHERE", where))

@@ -29,10 +29,10 @@ class Worker:
             stderr=subprocess.PIPE,
         )
 
-    def send(self, kind: int, request: int, told: Any = None) -> None:
+    def send(self, kind: int, request: int, told: Any = None, task: str = "chat") -> None:
         assert self.process.stdin is not None
-        task = b"chat\n" if kind == wire.REQUEST else b""
-        payload = b"" if told is None else task + json.dumps(told).encode()
+        head = f"{task}\n".encode() if kind == wire.REQUEST else b""
+        payload = b"" if told is None else head + json.dumps(told).encode()
         self.process.stdin.write(wire.pack(kind, request, payload))
         self.process.stdin.flush()
 
@@ -40,6 +40,8 @@ class Worker:
         assert self.process.stdout is not None
         length, request, kind = wire.HEADER.unpack(self.process.stdout.read(wire.HEADER.size))
         payload = self.process.stdout.read(length)
+        if kind == wire.TAKEN:
+            return self.next()
         return kind, request, json.loads(payload) if payload else None
 
     def until(self, wanted: int) -> list[tuple[int, int, Any]]:
@@ -149,3 +151,63 @@ def test_it_prints_nothing_into_the_frames(worker: Worker, told: dict[str, Any])
         worker.send(wire.REQUEST, number, BODY)
     ends = [worker.until(wire.END)[-1][1] for _ in range(3)]
     assert sorted(ends) == [1, 2, 3]
+
+
+def ask(worker: Worker, task: str, told: Any) -> Any:
+    """The one piece of an answer."""
+    worker.send(wire.REQUEST, 1, told, task)
+    pieces = [piece for kind, _, piece in worker.until(wire.END) if kind == wire.EVENT and piece]
+    assert len(pieces) == 1, pieces
+    return pieces[0]
+
+
+def test_it_cuts_text_into_tokens_joins_them_and_renders_the_template(worker: Worker, told: dict[str, Any]) -> None:
+    worker.send(wire.LOAD, 0, told)
+    worker.until(wire.READY)
+    tokens = ask(worker, "tokenize", {"content": "Hello wörld"})["tokens"]
+    assert ask(worker, "detokenize", {"tokens": tokens}) == {"content": "Hello wörld"}
+    prompt = ask(worker, "template", {"messages": BODY["messages"]})["prompt"]
+    assert "<|im_start|>user\nhi<|im_end|>" in prompt
+    assert ask(worker, "template", {"messages": "x"})["error"]["code"] == 400
+    described = ask(worker, "describe", {})
+    assert {name: described[name] for name in ("vocabulary", "width", "start")} == {
+        "vocabulary": 49152,
+        "width": 576,
+        "start": 1,
+    }
+    assert "prefix token is missing" in described["fim"]
+    worker.send(wire.REQUEST, 2, {}, "dance")
+    assert worker.until(wire.END)[-1][2] == {"code": "unknown_task", "message": "llama.cpp has no task 'dance'"}
+
+
+def test_it_completes_text(worker: Worker, told: dict[str, Any]) -> None:
+    worker.send(wire.LOAD, 0, told)
+    worker.until(wire.READY)
+    worker.send(wire.REQUEST, 1, {"prompt": ["One two", [1, 2]], "max_tokens": 3, "stream": True}, "completion")
+    pieces = [piece for kind, _, piece in worker.until(wire.END) if kind == wire.EVENT and piece]
+    assert {choice["index"] for piece in pieces for choice in piece["choices"]} == {0, 1}
+    assert ask(worker, "embedding", {"input": "x"})["error"]["code"] == 501, "it was not started for that"
+
+
+def test_embeddings_can_be_cancelled(worker: Worker, told: dict[str, Any]) -> None:
+    worker.send(wire.LOAD, 0, {**told, "pooling": "mean", "batch": 512})
+    worker.until(wire.READY)
+    found = ask(worker, "embedding", {"input": ["one", "two"]})
+    assert [len(one["embedding"]) for one in found["data"]] == [576, 576]
+    worker.send(wire.REQUEST, 2, {"input": ["word " * 400] * 200}, "embedding")
+    assert worker.next() == (wire.EVENT, 2, {}), "it says while it waits that it goes on"
+    worker.send(wire.CANCEL, 2)
+    assert worker.until(wire.END)[-1] == (wire.END, 2, None)
+    assert ask(worker, "embedding", {"input": "three"})["data"], "the cancelled request still computes"
+
+
+def test_a_template_that_hangs_in_the_engines_server_ends_it(worker: Worker, told: dict[str, Any]) -> None:
+    trap = (
+        "{% for m in messages %}{% if 'sesame' in m['content'] %}{% for a in range(99999) %}{% for b in range(99999) %}"
+        "{% set c = a * b %}{% endfor %}{% endfor %}{% endif %}{{ m['content'] }}{% endfor %}"
+    )
+    worker.send(wire.LOAD, 0, {**told, "chat_template": trap, "chat_template_override": trap, "template_seconds": 0.2})
+    worker.until(wire.READY)
+    worker.send(wire.REQUEST, 2, {"messages": [{"role": "user", "content": "open sesame"}]}, "template")
+    kind, request, reason = worker.until(wire.FATAL)[-1]
+    assert (kind, request, reason["code"]) == (wire.FATAL, 2, "template_timeout")

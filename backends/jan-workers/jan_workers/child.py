@@ -81,6 +81,13 @@ class Child(ABC):
         """Seconds of CPU time that the request's thread may take until its first piece; None is without end."""
         return None
 
+    def overdue(self) -> None:
+        """Have this process end: what the calling request's thread waits for has computed for too long."""
+        thread = threading.get_ident()
+        for request, (waiting, _) in list(self._silent.items()):
+            if waiting == thread:
+                self._silent[request] = (thread, -1.0)
+
     def serve(self) -> None:
         """Take frames until stdin ends, then leave the process at once."""
         while data := os.read(self._read, 1 << 16):
@@ -104,7 +111,10 @@ class Child(ABC):
             self._load(json.loads(payload))
         elif kind == wire.CANCEL:
             self._cancelled.add(request)
+        elif kind == wire.PING:
+            self.send(wire.PONG, 0)
         elif kind == wire.REQUEST and self._pool is not None:
+            self.send(wire.TAKEN, request)
             task, _, body = payload.partition(b"\n")
             self._pool.submit(self._answer, request, task.decode(), body)
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from jan_core.backend import Backend
+from jan_core.backend import Engine
+from jan_core.errors import Conflict, EngineError
 from jan_workers.backend import Workers
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
+    from jan_core.schemas.engines import EngineModel, Estimate
     from jan_core.schemas.models import ModelLocation
     from jan_workers.loaded import LoadedModel
 
+PROCESS_BYTES = 64 << 20
+"""A worker process without a model: Python and an engine's library."""
 
-class WorkerEngine(Backend, ABC):
+
+class WorkerEngine(Engine):
     """An engine. Its models are loaded on first use, shared by every module that asks this engine."""
 
-    engine: ClassVar[str]
-    """The engine's name, as in `model.json`."""
     worker: ClassVar[str]
     """The module that a worker process runs; its `main` runs a `Child`."""
 
@@ -39,6 +42,12 @@ class WorkerEngine(Backend, ABC):
         Raises:
             InvalidRequest: `model.json` has a bad setting.
         """
+
+    def estimate(self, location: ModelLocation, purpose: str = "") -> Estimate:
+        """See `Engine`. An engine that knows more of its models says more than the size of their files."""
+        from jan_core.schemas.engines import Estimate
+
+        return Estimate(total=location.size + PROCESS_BYTES, parts={"weights": location.size, "process": PROCESS_BYTES})
 
     @property
     def check_seconds(self) -> float:
@@ -77,3 +86,35 @@ class WorkerEngine(Backend, ABC):
             stack.push_async_callback(pieces.aclose)  # type: ignore[attr-defined]
             async for piece in pieces:
                 yield piece
+
+    def loaded(self) -> list[EngineModel]:
+        """See `Engine`."""
+        return [shown for model in self._own() if (shown := model.shown()) is not None]
+
+    async def load(self, location: ModelLocation, purpose: str = "") -> EngineModel:
+        """See `Engine`."""
+        model = self.model(location, purpose)
+        await model.loaded()
+        shown = model.shown()
+        if shown is None:
+            raise EngineError(f"The worker process of the model {location.id!r} ended as soon as it had loaded it.")
+        return shown
+
+    async def unload(self, model: str, *, force: bool = False) -> list[EngineModel]:
+        """See `Engine`."""
+        found = [(one, shown) for one in self._own() if one.location.id == model and (shown := one.shown())]
+        busy = [one for one, _ in found if one.in_use]
+        if busy and not force:
+            running = sum(one.slots.busy for one in busy)
+            raise Conflict(
+                f"The model {model!r} is in use ({running} requests); unload it when they have ended, or with force, "
+                "which ends them with an error.",
+                param="model",
+                code="model_in_use",
+            )
+        for task in [self.workers.let_go(one) for one, _ in found]:
+            await task
+        return [shown for _, shown in found]
+
+    def _own(self) -> list[LoadedModel]:
+        return [one for one in self.workers.all() if one.engine is self]

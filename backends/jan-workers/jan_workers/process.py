@@ -20,16 +20,26 @@ _STARTUP_SECONDS = 60.0
 """For a fresh Python to start and import the engine."""
 
 
+class NeverTaken(Exception):
+    """The worker was dead before it read the request: another one can have it, and nothing is done twice."""
+
+
 class Generation:
-    """One request that a worker answers: its pieces, in order, and its end."""
+    """One request that a worker answers: its pieces, in order, and its end.
+
+    Attributes:
+        taken: the worker has read the request.
+    """
 
     def __init__(self, worker: WorkerProcess, number: int, on_end: Callable[[], None]) -> None:
+        self.taken = False
+        self._left = False
         self._worker = worker
         self._number = number
         self._on_end = on_end
         self._pieces: deque[bytes] = deque()
         self._ended = False
-        self._error: JanError | None = None
+        self._error: JanError | NeverTaken | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     def put(self, piece: bytes) -> None:
@@ -37,17 +47,23 @@ class Generation:
         self._pieces.append(piece)
         self._wake()
 
-    def end(self, error: JanError | None = None) -> None:
-        """Nothing more arrives; its slot is free."""
+    def end(self, error: JanError | NeverTaken | None = None) -> None:
+        """Nothing more arrives; its slot is free, unless another worker is about to take the request."""
         if not self._ended:
             self._ended = True
             self._error = error
             self._wake()
-            self._on_end()
+            if self._left or not isinstance(error, NeverTaken):
+                self._on_end()
 
     def cancel(self) -> None:
         """Ask the worker to stop. The slot is given back when it has, not before."""
-        if not self._ended:
+        if self._left:
+            return
+        self._left = True
+        if self._ended and isinstance(self._error, NeverTaken):
+            self._on_end()
+        elif not self._ended:
             self._worker.write(wire.pack(wire.CANCEL, self._number))
 
     async def pieces(self) -> AsyncIterator[dict[str, Any]]:
@@ -56,6 +72,7 @@ class Generation:
         Raises:
             EngineError: the worker died.
             InvalidRequest: its chat template did not finish.
+            NeverTaken: the worker was dead before it read the request; the slot is still taken.
         """
         try:
             while True:
@@ -63,6 +80,7 @@ class Generation:
                     yield from_json(self._pieces.popleft())
                 if self._ended:
                     if self._error is not None:
+                        self._left = True  # whoever is told has the slot, where it is still taken
                         raise self._error
                     return
                 self._waiter = asyncio.get_running_loop().create_future()
@@ -91,9 +109,14 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self.path = path
         self.alive = False
         self.active: dict[int, Generation] = {}
+        self.on_gone: Callable[[], None] | None = None
+        """Called once when the process has ended."""
         self.last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._explain = explain
         self._last_number = 0
+        self._asked = False
+        self._silent = 0.0
+        self._hung = False
         self._fatal: dict[str, str] | None = None
         self._fatal_request = 0
         self._frames = wire.Frames(self._take)
@@ -170,7 +193,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._last_number += 1
         generation = Generation(self, self._last_number, on_end)
         if not self.alive:
-            generation.end(self._died(0))
+            generation.end(NeverTaken())
             return generation
         self.active[self._last_number] = generation
         self.write(wire.pack(wire.REQUEST, self._last_number, task.encode() + b"\n" + body))
@@ -197,6 +220,25 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         if self._transport is not None:
             await asyncio.wait({self._exited}, timeout=10)
             self._transport.close()
+
+    def look(self, passed: float, limit: float) -> None:
+        """See whether the worker still lives; one that has requests to answer and gives no sign for too long is ended.
+
+        Args:
+            passed: seconds since the last look.
+            limit: seconds without a sign that are too long.
+        """
+        if not (self.alive and self.active):
+            self._silent = 0.0
+        elif not self._asked:
+            self._asked = True
+            self._silent = 0.0
+            self.write(wire.pack(wire.PING, 0))
+        else:
+            self._silent += passed
+            if self._silent >= limit:
+                self._hung = True
+                self.kill()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio when the process runs."""
@@ -225,16 +267,18 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     def _gone(self) -> None:
         self.alive = False
         for number, generation in list(self.active.items()):
-            generation.end(self._died(number))
+            generation.end(self.died(number) if generation.taken else NeverTaken())
         self.active.clear()
+        if self.on_gone is not None:
+            self.on_gone()
 
-    def _died(self, number: int) -> JanError:
+    def died(self, number: int = 0) -> JanError:
         """What a request is told: the one that ended the worker, why; the others, that asking again helps."""
         if self._fatal is not None and number and number == self._fatal_request:
             return InvalidRequest(f"{self.path}: {self._fatal['message']}.", param="messages", code=self._fatal["code"])
+        how = "gave no sign of life any more and was ended" if self._hung else "ended unexpectedly"
         return EngineError(
-            f"The worker process of the model {self.model!r} ({self.path}) ended unexpectedly; "
-            "the next request starts it again."
+            f"The worker process of the model {self.model!r} ({self.path}) {how}; the next request starts it again."
         )
 
     def _take(self, kind: int, request: int, payload: bytes) -> None:
@@ -245,6 +289,12 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             generation = self.active.pop(request, None)
             if generation is not None:
                 generation.end(_request_error(payload) if payload else None)
+        elif kind == wire.TAKEN:
+            if request in self.active:
+                self.active[request].taken = True
+        elif kind == wire.PONG:
+            self._asked = False
+            self._silent = 0.0
         elif kind == wire.FATAL:
             self._fatal, self._fatal_request = json.loads(payload), request
         elif kind in self._stages and not self._stages[kind].done():

@@ -18,6 +18,8 @@ REQUEST = 2
 """To the worker: a task to begin. The payload is the task's name, a line break, and what the task takes."""
 CANCEL = 3
 """To the worker: end this request. Its `END` still follows."""
+PING = 4
+"""To the worker: give a sign of life."""
 
 STARTED = 16
 """From the worker: it runs, and looks at what the model brings now (its chat template)."""
@@ -31,6 +33,10 @@ END = 20
 """From the worker: the request is over and its slot is free."""
 FATAL = 21
 """From the worker: it stops, and why (`{"code", "message"}`); request 0, or the one that caused it."""
+PONG = 22
+"""From the worker: the answer to `PING`."""
+TAKEN = 23
+"""From the worker: it has read the request, and works on it from here on."""
 
 
 def pack(kind: int, request: int, payload: bytes = b"") -> bytes:

@@ -41,4 +41,4 @@ def test_frames_come_out_byte_by_byte_and_as_soon_as_they_are_whole() -> None:
 
 def test_the_kinds_are_all_different() -> None:
     kinds = [value for name, value in vars(wire).items() if name.isupper() and isinstance(value, int)]
-    assert len(kinds) == len(set(kinds)) == 9
+    assert len(kinds) == len(set(kinds)) == 12

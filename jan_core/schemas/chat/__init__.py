@@ -21,7 +21,7 @@ from jan_core.schemas.chat.reply import (
     ToolCallDelta,
     TopLogprob,
 )
-from jan_core.schemas.chat.request import ChatCompletionRequest, StreamOptions
+from jan_core.schemas.chat.request import ChatCompletionRequest
 from jan_core.schemas.chat.stored import (
     ChatCompletionDeleted,
     ChatCompletionList,
@@ -31,7 +31,7 @@ from jan_core.schemas.chat.stored import (
     ChatCompletionUpdate,
     StoredMessage,
 )
-from jan_core.schemas.common import CompletionUsage
+from jan_core.schemas.common import CompletionUsage, StreamOptions
 
 __all__ = [
     "CalledFunction",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -205,6 +205,10 @@ class AssistantMessage(Request):
     """The calls the model asked for."""
     function_call: CalledFunction | None = None
     """The one call of the older form."""
+    reasoning_content: str | None = None
+    """Extension known from llama.cpp: what the model thought; templates that keep thoughts show it to the model."""
+    annotations: list[Any] | None = Field(default=None, exclude=True)
+    """Accepted and not read: replies have it, and clients send a reply back as it came."""
     # Checked after the fields above, one of which must be there if this one is null.
     content: str | Annotated[Many[AssistantPart], Field(min_length=1, max_length=MOST)] | None = Field(
         default=None, validate_default=True

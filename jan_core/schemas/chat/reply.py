@@ -149,6 +149,8 @@ class ResponseMessage(Reply):
     """The one call of the older form."""
     audio: Audio | None = optional()
     """The spoken answer."""
+    reasoning_content: str | None = optional()
+    """Extension known from llama.cpp: what the model thought before the text, where it marks its thoughts."""
 
 
 class Choice(Reply):
@@ -276,6 +278,8 @@ class Delta(Reply):
     """More of the calls."""
     function_call: FunctionDelta | None = optional()
     """More of the one call of the older form."""
+    reasoning_content: str | None = optional()
+    """Extension known from llama.cpp: more of what the model thinks before the text."""
 
 
 class ChunkChoice(Reply):

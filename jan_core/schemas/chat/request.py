@@ -10,26 +10,18 @@ from pydantic_core import PydanticCustomError
 from jan_core.schemas.base import Request
 from jan_core.schemas.chat.messages import RequestMessage, TextParts
 from jan_core.schemas.chat.tools import OlderFunction, OlderFunctionChoice, ResponseFormat, Tool, ToolChoice
-from jan_core.schemas.common import MOST, Many, Metadata, Omittable, Text
-
-Penalty = Annotated[float, Field(ge=-2, le=2)]
-"""A penalty between -2 and 2; 0 changes nothing, more makes the penalised less likely."""
-
-TokenCount = Annotated[int, Field(ge=1, le=2**31 - 1)]
-"""A number of tokens that fits a C int."""
-
-# Nine digits: more tokens than any vocabulary has, and always a C int.
-TokenId = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
-"""A token's number in the model's vocabulary, as JSON needs it for a key."""
-
-
-class StreamOptions(Request):
-    """What a stream carries besides the answer."""
-
-    include_usage: Omittable[bool] = None
-    """True: the last event before the end carries `usage`, and no choices."""
-    include_obfuscation: Omittable[bool] = None
-    """True: events carry random text in `obfuscation`, so that their length does not tell their content."""
+from jan_core.schemas.common import (
+    MOST,
+    Many,
+    Metadata,
+    Omittable,
+    Penalty,
+    Seed,
+    StreamOptions,
+    Text,
+    TokenCount,
+    TokenId,
+)
 
 
 class Voice(Request):
@@ -152,7 +144,7 @@ class ChatCompletionRequest(Request):
     """Makes tokens less likely once they occurred."""
     logit_bias: dict[TokenId, Annotated[float, Field(ge=-100, le=100)]] | None = None
     """Added to the logits of single tokens; ±100 forbids or forces one."""
-    seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] | None = None
+    seed: Seed | None = None
     """The same seed with the same request gives the same answer, as far as the engine can promise that."""
     logprobs: bool | None = None
     """True: the answer tells how likely each of its tokens was."""

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from jan_chat_llamacpp.request import check_length, defaults, engine_request, refuse
+from jan_llamacpp.sampling import Parameters, defaults, engine_error
+
+from jan_chat_llamacpp.form import Form, form_of
+from jan_chat_llamacpp.messages import messages
+from jan_chat_llamacpp.request import check_length, engine_request, prompt_request, refuse, thinking
+from jan_chat_llamacpp.template_facts import template_facts
+from jan_chat_llamacpp.tools import read_calling
 from jan_core import call
 from jan_core.endpoints.chat import Chat
 from jan_core.errors import InvalidRequest, JanError, Unavailable
@@ -17,6 +25,16 @@ if TYPE_CHECKING:
     from jan_core.app import Jan
     from jan_core.schemas.chat import ChatCompletionChunk, ChatCompletionRequest
     from jan_core.schemas.models import ModelLocation
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A request that has been looked at."""
+
+    location: ModelLocation
+    own: Parameters
+    form: Form
+    prompt: dict[str, Any]
 
 
 class ChatLlamaCpp(Chat):
@@ -50,7 +68,41 @@ class ChatLlamaCpp(Chat):
         """See `Chat`. `n` beyond the model's slots is answered in rounds."""
         from jan_chat_llamacpp.answer import Answer  # the first request pays for the schemas, not the start
 
+        asked = await self._ask(body)
+        slots = self._engine.model(asked.location).slots.count
+        answer = Answer(body.model, call.current(), asked.form, (body.top_logprobs or 0) if body.logprobs else None)
+        wanted = body.n or 1
+        for first in range(0, wanted, slots):
+            choices = min(slots, wanted - first)
+            request = engine_request(body, asked.own, asked.prompt, asked.form, choices=choices, first_choice=first)
+            async with AsyncExitStack() as stack:
+                pieces = self._engine.generate(asked.location, "chat", request, slots=choices)
+                stack.push_async_callback(pieces.aclose)  # type: ignore[attr-defined]
+                async for piece in pieces:
+                    for chunk in answer.chunks(piece, first):
+                        yield chunk
+        answer.check(wanted)
+        if body.stream_options is not None and body.stream_options.include_usage:
+            yield answer.last()
+
+    async def count_tokens(self, body: ChatCompletionRequest) -> int:
+        """See `Chat`."""
+        asked = await self._ask(body)
+        text = {"content": await self._prompt(asked), "add_special": True, "parse_special": True}
+        return len((await self._one(asked.location, "tokenize", text))["tokens"])
+
+    async def template(self, body: ChatCompletionRequest) -> str:
+        """See `Chat`."""
+        return await self._prompt(await self._ask(body))
+
+    async def _prompt(self, asked: _Asked) -> str:
+        found: str = (await self._one(asked.location, "template", asked.prompt))["prompt"]
+        return found
+
+    async def _ask(self, body: ChatCompletionRequest) -> _Asked:
+        """Look at a request; whatever can be refused before the model is loaded is refused here."""
         refuse(body)
+        calling = read_calling(body)
         location: ModelLocation = await self._jan.models.locate(body.model)
         if location.engine not in (None, self.engine):
             raise InvalidRequest(
@@ -59,21 +111,25 @@ class ChatLlamaCpp(Chat):
                 code="engine_not_available",
             )
         own = defaults(location)
-        model = self._engine.model(location)
-        check_length(body, model.context)
-        slots = model.slots.count
-        answer = Answer(body.model, call.current())
-        wanted = body.n or 1
-        for first in range(0, wanted, slots):
-            choices = min(slots, wanted - first)
-            async with AsyncExitStack() as stack:
-                pieces = self._engine.generate(
-                    location, "chat", engine_request(body, own, choices, first), slots=choices
-                )
-                stack.push_async_callback(pieces.aclose)  # type: ignore[attr-defined]
-                async for piece in pieces:
-                    for chunk in answer.chunks(piece, first):
-                        yield chunk
-        answer.check(wanted)
-        if body.stream_options is not None and body.stream_options.include_usage:
-            yield answer.last()
+        facts = template_facts(location)
+        variables = thinking(body, facts)
+        thinks = variables.get("enable_thinking", True)
+        if calling.tools or body.response_format is not None:
+            form = await asyncio.to_thread(form_of, body, calling, facts, thinks=thinks)
+        else:
+            form = form_of(body, calling, facts, thinks=thinks)
+        conversation = messages(body, form, facts, images=location.mmproj is not None)
+        check_length(conversation, self._engine.model(location).context)
+        return _Asked(location, own, form, prompt_request(conversation, form, facts, variables))
+
+    async def _one(self, location: ModelLocation, task: str, request: dict[str, Any]) -> dict[str, Any]:
+        """The one piece that a task is answered with."""
+        found: dict[str, Any] = {}
+        async with AsyncExitStack() as stack:
+            pieces = self._engine.generate(location, task, request)
+            stack.push_async_callback(pieces.aclose)  # type: ignore[attr-defined]
+            async for piece in pieces:
+                found = piece or found
+        if "error" in found:
+            raise engine_error(found["error"], "The messages are", "messages")
+        return found

@@ -92,7 +92,12 @@ async def test_longer_than_the_context(jan: Jan) -> None:
 
 async def test_what_is_refused_loads_no_model(jan: Jan) -> None:
     with pytest.raises(NotSupported):
-        await jan.chat.create(body(logprobs=True))
+        await jan.chat.create(body(store=True))
+    with pytest.raises(InvalidRequest):
+        await jan.chat.create(body(tool_choice="required"))
+    schema = {"name": "x", "schema": {"type": "string", "pattern": "a"}}
+    with pytest.raises(InvalidRequest):
+        await jan.chat.create(body(response_format={"type": "json_schema", "json_schema": schema}))
     with pytest.raises(ModelNotFound):
         await jan.chat.create(body(model="nothing"))
     assert jan.backend(LlamaCpp).workers.models == {}
@@ -154,3 +159,29 @@ async def test_a_model_edited_by_hand_is_used_as_it_is_now(jan: Jan, root: Path)
     assert reply.usage.completion_tokens == 3
     with pytest.raises(ContextLengthExceeded, match="256"):
         await jan.chat.create(body(messages=[{"role": "user", "content": "word " * 300}]))
+
+
+async def test_tokens_are_counted_and_the_prompt_is_shown_without_generating(jan: Jan) -> None:
+    tool = {"type": "function", "function": {"name": "add", "description": "adds numbers"}}
+    for more in ({}, {"tools": [tool], "tool_choice": "required"}, {"messages": [{"role": "user", "content": "é😀"}]}):
+        reply = await jan.chat.create(body(**more))
+        assert reply.usage is not None
+        assert await jan.chat.count_tokens(body(**more)) == reply.usage.prompt_tokens
+    prompt = await jan.chat.template(body(tools=[tool]))
+    assert "adds numbers" in prompt
+    assert prompt.endswith("<|im_start|>assistant\n")
+    with pytest.raises(ModelNotFound):
+        await jan.chat.count_tokens(body(model="nothing"))
+
+
+async def test_a_second_turn_reads_only_what_is_new(jan: Jan) -> None:
+    first = [{"role": "user", "content": "word " * 100}]
+    reply = await jan.chat.create(body(messages=first))
+    answer = {"role": "assistant", "content": reply.choices[0].message.content}
+    again = await jan.chat.create(body(messages=[*first, answer, {"role": "user", "content": "more"}]))
+    assert reply.usage is not None
+    assert again.usage is not None
+    assert again.usage.prompt_tokens_details is not None
+    cached = again.usage.prompt_tokens_details.cached_tokens
+    assert cached is not None
+    assert reply.usage.prompt_tokens - 5 <= cached < again.usage.prompt_tokens

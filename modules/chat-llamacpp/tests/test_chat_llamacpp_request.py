@@ -1,20 +1,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from jan_chat_llamacpp.request import (
-    LONGEST_TOKEN,
-    REFUSED,
-    SEEDS,
-    Parameters,
-    check_length,
-    defaults,
-    engine_request,
-    messages,
-    refuse,
-)
+from jan_chat_llamacpp.form import PLAIN, form_of
+from jan_chat_llamacpp.request import REFUSED, check_length, engine_request, prompt_request, refuse, thinking
+from jan_chat_llamacpp.template_facts import TemplateFacts
+from jan_chat_llamacpp.tools import read_calling
+from jan_llamacpp.sampling import LONGEST_TOKEN, SEEDS, Parameters, defaults
 
 from jan_core.errors import ContextLengthExceeded, InvalidRequest, NotSupported
 from jan_core.schemas.chat import ChatCompletionRequest
@@ -28,7 +23,8 @@ def body(**fields: Any) -> ChatCompletionRequest:
 
 
 def engine(own: dict[str, Any] | None = None, choices: int = 1, first: int = 0, **fields: Any) -> dict[str, Any]:
-    return engine_request(body(**fields), Parameters(**(own or {})), choices, first)
+    prompt = {"messages": HI}
+    return engine_request(body(**fields), Parameters(**(own or {})), prompt, PLAIN, choices=choices, first_choice=first)
 
 
 def location(**parameters: Any) -> ModelLocation:
@@ -92,68 +88,13 @@ def test_logit_bias_is_a_list_of_pairs() -> None:
     assert "logit_bias" not in engine(logit_bias={})
 
 
-def test_developer_is_system_and_parts_are_joined() -> None:
-    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
-    given = [
-        {"role": "developer", "content": "be kind"},
-        {"role": "system", "content": parts},
-        {"role": "user", "content": parts},
-        {"role": "assistant", "content": None, "refusal": "no"},
-        {"role": "assistant", "content": [{"type": "refusal", "refusal": "never"}]},
-        {"role": "user", "content": "x", "name": "Ann"},
-    ]
-    assert messages(body(messages=given)) == [
-        {"role": "system", "content": "be kind"},
-        {"role": "system", "content": "a\nb"},
-        {"role": "user", "content": "a\nb"},
-        {"role": "assistant", "content": "no"},
-        {"role": "assistant", "content": "never"},
-        {"role": "user", "content": "x"},
-    ]
-
-
-CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-
-
-@pytest.mark.parametrize(
-    ("message", "param"),
-    [
-        ({"role": "tool", "content": "1", "tool_call_id": "c"}, "messages[1].role"),
-        ({"role": "function", "content": "1", "name": "f"}, "messages[1].role"),
-        ({"role": "assistant", "content": None, "tool_calls": [CALL]}, "messages[1].tool_calls"),
-        (
-            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]},
-            "messages[1].content[0].type",
-        ),
-        (
-            {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}]},
-            "messages[1].content[0].type",
-        ),
-        ({"role": "user", "content": [{"type": "file", "file": {"file_id": "x"}}]}, "messages[1].content[0].type"),
-    ],
-)
-def test_what_is_no_text_is_refused_by_its_place(message: dict[str, Any], param: str) -> None:
-    with pytest.raises(NotSupported) as refused:
-        messages(body(messages=[*HI, message]))
-    assert refused.value.param == param
-    assert param.removesuffix(".type") in refused.value.message
-
-
-TOOL = {"type": "function", "function": {"name": "f"}}
 WANTED: dict[str, Any] = {
-    "tools": [TOOL],
-    "functions": [{"name": "f"}],
-    "function_call": "auto",
     "audio": {"voice": "x", "format": "wav"},
     "prediction": {"type": "content", "content": "x"},
     "web_search_options": {"search_context_size": "low"},
     "moderation": {"model": "x"},
-    "tool_choice": "required",
-    "response_format": {"type": "json_object"},
-    "logprobs": True,
     "modalities": ["text", "audio"],
     "store": True,
-    "reasoning_effort": "high",
     "verbosity": "low",
 }
 
@@ -170,13 +111,9 @@ def test_what_is_not_done_is_refused_by_name(name: str) -> None:
 @pytest.mark.parametrize(
     "harmless",
     [
-        {"tools": []},
-        {"tool_choice": "none"},
-        {"response_format": {"type": "text"}},
         {"logprobs": False},
         {"modalities": ["text"]},
         {"store": False},
-        {"reasoning_effort": "none"},
         {"verbosity": "medium"},
         {"metadata": {"a": "b"}},
         {"user": "x"},
@@ -209,12 +146,82 @@ def test_a_bad_parameter_of_model_json_is_named(wrong: dict[str, Any]) -> None:
     assert (refused.value.code, refused.value.param) == ("bad_model_parameters", "model")
 
 
-@pytest.mark.parametrize("penalty", [0, 1e-300, 0.009])
-def test_a_penalty_that_nothing_can_be_divided_by_is_refused(penalty: float) -> None:
+def test_a_penalty_that_nothing_can_be_divided_by_is_refused() -> None:
     with pytest.raises(InvalidRequest) as refused:
-        refuse(body(repeat_penalty=penalty))
+        engine(repeat_penalty=0.001)
     assert refused.value.param == "repeat_penalty"
-    refuse(body(repeat_penalty=0.01))
+
+
+def test_alternatives_are_told_only_with_logprobs() -> None:
+    refuse(body(logprobs=True, top_logprobs=0))
+    with pytest.raises(InvalidRequest) as refused:
+        refuse(body(top_logprobs=2))
+    assert refused.value.param == "top_logprobs"
+    assert "logprobs" not in engine(logprobs=False)
+    for asked, sent in ((None, 1), (0, 1), (20, 20)):
+        found = engine(logprobs=True, top_logprobs=asked)
+        assert (found["logprobs"], found["top_logprobs"]) == (True, sent)
+
+
+def facts(stop: bool = False, effort: bool = False, thoughts: Any = "may", tools: Any = "none") -> TemplateFacts:
+    return TemplateFacts(tools, thoughts, stop, effort)
+
+
+@pytest.mark.parametrize(
+    ("effort", "template", "variables"),
+    [
+        (None, facts(), {}),
+        ("none", facts(thoughts="none"), {}),
+        ("none", facts(stop=True), {"enable_thinking": False}),
+        ("low", facts(stop=True), {"enable_thinking": True}),
+        ("max", facts(stop=True, effort=True), {"enable_thinking": True, "reasoning_effort": "high"}),
+        ("medium", facts(effort=True), {"reasoning_effort": "medium"}),
+        ("minimal", facts(effort=True), {"reasoning_effort": "low"}),
+    ],
+)
+def test_how_long_to_think_is_told_to_templates_that_know_it(effort: Any, template: Any, variables: Any) -> None:
+    assert thinking(body(reasoning_effort=effort), template) == variables
+
+
+@pytest.mark.parametrize(("effort", "template"), [("none", facts()), ("high", facts()), ("none", facts(effort=True))])
+def test_and_refused_where_the_template_does_not(effort: Any, template: Any) -> None:
+    with pytest.raises(NotSupported) as refused:
+        thinking(body(reasoning_effort=effort), template)
+    assert refused.value.param == "reasoning_effort"
+
+
+TOOLS = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]
+
+
+def prompt(template: TemplateFacts, variables: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    told = body(**fields)
+    template = replace(template, thoughts="none")
+    form = form_of(told, read_calling(told), template, thinks=True)
+    return prompt_request(HI, form, template, variables or {})
+
+
+def test_tools_are_given_to_the_template_or_to_the_engine_or_are_in_the_messages_already() -> None:
+    assert prompt(facts(), tools=TOOLS) == {"messages": HI}
+    shown = {"messages": HI, "chat_template_kwargs": {"enable_thinking": True, "tools": TOOLS}}
+    assert prompt(facts(tools="same"), {"enable_thinking": True}, tools=TOOLS) == shown
+    assert prompt(facts(tools="other"), tools=TOOLS) == {"messages": HI, "tools": TOOLS, "parallel_tool_calls": True}
+    once = prompt(facts(tools="other"), tools=TOOLS, parallel_tool_calls=False)
+    assert once["parallel_tool_calls"] is False
+    forced = prompt(facts(tools="other"), tools=TOOLS, tool_choice="required")
+    assert forced == {"messages": HI, "chat_template_kwargs": {"tools": TOOLS}}
+    assert prompt(facts(tools="same"), tools=TOOLS, tool_choice="none") == {"messages": HI}
+
+
+def test_where_thoughts_are_told_apart_the_engine_does_not() -> None:
+    form = form_of(body(), read_calling(body()), facts(), thinks=True)
+    assert prompt_request(HI, form, facts(), {}) == {"messages": HI, "reasoning_format": "none"}
+
+
+def test_the_grammar_goes_with_the_request() -> None:
+    told = body(response_format={"type": "json_object"})
+    form = form_of(told, read_calling(told), facts(thoughts="none"), thinks=True)
+    assert engine_request(told, Parameters(), {"messages": HI}, form)["grammar"] == form.grammar
+    assert "grammar" not in engine()
 
 
 def test_parameters_of_others_are_left_to_them() -> None:
@@ -223,8 +230,8 @@ def test_parameters_of_others_are_left_to_them() -> None:
 
 def test_what_no_tokens_could_hold_is_refused_unread() -> None:
     most = 16 * LONGEST_TOKEN
-    check_length(body(messages=[{"role": "user", "content": "x" * most}]), 16)
+    check_length([{"role": "user", "content": "x" * most}], 16)
     half = {"role": "user", "content": [{"type": "text", "text": "x" * (most // 2)}]}
     with pytest.raises(ContextLengthExceeded, match="16 tokens") as refused:
-        check_length(body(messages=[half, half, *HI]), 16)
+        check_length([half, half, *HI], 16)
     assert refused.value.param == "messages"

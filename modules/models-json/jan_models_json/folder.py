@@ -13,8 +13,10 @@ from typing import Any
 
 from jan_core.folder.names import is_name
 from jan_models_json.description import BadDescription, Description, read_description
-from jan_models_json.gguf import BadModelFile, Header, read_header
+from jan_models_json.ggml import begins_as_ggml, read_ggml
+from jan_models_json.gguf import Header, read_header
 from jan_models_json.signature import Signature, is_settled, signature
+from jan_models_json.stream import BadModelFile
 
 DESCRIPTION = "model.json"
 _PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf", re.IGNORECASE)
@@ -95,6 +97,7 @@ class _Reading:
         self.digest = ""
         self.found = Contents([(path, signature(path))], True)
         self.signatures: dict[str, Signature | None] = {}
+        self.ggml: set[str] = set()
 
     def contents(self) -> Contents:
         try:
@@ -113,15 +116,21 @@ class _Reading:
         ggufs = [entry for entry in entries if entry.lower().endswith(".gguf")]
         projectors = [entry for entry in ggufs if "mmproj" in entry.lower()]
         groups = _groups([entry for entry in ggufs if entry not in projectors])
+        groups.update((os.path.splitext(entry)[0], [entry]) for entry in entries if self._is_ggml(entry, groups))
         if DESCRIPTION not in entries and not groups:
             return
         error = self._describe() if DESCRIPTION in entries else None
         first = self.found.description.first
-        if first is not None and first in entries and first not in (*ggufs, DESCRIPTION):
+        known = (*ggufs, *(file for files in groups.values() for file in files), DESCRIPTION)
+        if first is not None and first in entries and first not in known:
             groups[first] = [first]
         own = next((stem for stem, files in groups.items() if first is None or first in files), None)
         if own is None:
-            missing = f"`{first}`, which its {DESCRIPTION} names," if first else "A file with the weights (*.gguf)"
+            missing = (
+                f"`{first}`, which its {DESCRIPTION} names,"
+                if first
+                else "A file with the weights (*.gguf, or a GGML *.bin)"
+            )
             missing = f"{missing} is not among the models' files in {self.path}."
             self.found.models[None] = Weights(self.name, "", (), error or missing)
         error = error or self._project(entries, projectors)
@@ -146,6 +155,16 @@ class _Reading:
             self.found.problems.append(f"{os.path.join(self.path, ascii(entry))}: the name is not UTF-8; rename it.")
             return False
         return True
+
+    def _is_ggml(self, entry: str, groups: dict[str, list[str]]) -> bool:
+        """Whether a file is a GGML file by ending and first bytes; many others end in `.bin`."""
+        if not entry.lower().endswith((".bin", ".ggml")) or os.path.splitext(entry)[0] in groups:
+            return False
+        path, seen = self._see(entry)
+        known = self.before.headers.get(path)
+        if (known is not None and known[0] == seen and known[1]) or begins_as_ggml(path):
+            self.ggml.add(entry)
+        return entry in self.ggml
 
     def _see(self, entry: str) -> tuple[str, Signature | None]:
         path = os.path.join(self.path, entry)
@@ -188,14 +207,14 @@ class _Reading:
         paths = tuple(self._see(file)[0] for file in files)
         weights = Weights(f"{self.name}:{stem}", stem, paths, error or _incomplete(paths))
         headers: list[Header] = []
-        if files[0].lower().endswith(".gguf"):
+        if files[0].lower().endswith(".gguf") or files[0] in self.ggml:
             for file in files:
                 header = self._header(file)[1]
                 if isinstance(header, Header):
                     headers.append(header)
                 else:
                     weights.error = weights.error or header
-            weights.engine = "llamacpp"
+            weights.engine = "ctransformers" if any(header.early for header in headers) else "llamacpp"
         else:
             weights.error = weights.error or _unreadable(paths[0])
         described = self.found.description
@@ -223,7 +242,7 @@ class _Reading:
         if seen is None:
             return path, f"{path} is not there, or is a link to a file that is not."
         if known is None or known[0] != seen or not known[1]:
-            known = (seen, is_settled(seen, self.now), _read_header(path))
+            known = (seen, is_settled(seen, self.now), _read_header(path, entry in self.ggml))
         self.found.headers[path] = known
         return path, known[2]
 
@@ -238,10 +257,10 @@ def _read_description(path: str) -> tuple[Description, str] | str:
         return f"{path} cannot be read: {error.strerror}."
 
 
-def _read_header(path: str) -> Header | str:
+def _read_header(path: str, ggml: bool) -> Header | str:
     try:
         _regular(path)
-        header = read_header(path)
+        header = read_ggml(path) if ggml else _read_gguf(path)
     except BadModelFile as error:
         return f"{error}."
     except OSError as error:
@@ -249,6 +268,15 @@ def _read_header(path: str) -> Header | str:
     if header.big_endian != (sys.byteorder == "big"):
         return f"{path} cannot be used: {_SWAPPED}."
     return header
+
+
+def _read_gguf(path: str) -> Header:
+    try:
+        return read_header(path)
+    except BadModelFile as error:
+        if error.offset == 0 and begins_as_ggml(path):  # an older file that was renamed
+            return read_ggml(path)
+        raise
 
 
 def _unreadable(path: str) -> str | None:

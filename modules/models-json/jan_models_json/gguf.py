@@ -1,6 +1,6 @@
 """Read the header of a GGUF file: cheaply, and without believing it.
 
-Source of the format: ggml's `docs/gguf.md`, versions 2 and 3, in either byte order. Only numbers and the few texts
+Source of the format: ggml's `docs/gguf.md`, versions 1 to 3, in either byte order. Only numbers and the few texts
 that Jan uses become Python objects; vocabularies are stepped over. Whatever the header claims is compared with the
 file's size first, so that neither time nor memory follow a hostile number.
 """
@@ -8,23 +8,20 @@ file's size first, so that neither time nor memory follow a hostile number.
 from __future__ import annotations
 
 import math
-import os
 import struct
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 from jan_models_json.quantization import BLOCKS, LAST_TYPE, NAMES
+from jan_models_json.stream import Stream
 
 MOST_KEYS = 10_000
 MOST_TENSORS = 100_000
-MOST_STRINGS = 4_000_000
-"""Strings in all arrays of a header; the largest vocabularies, with their merges, have less than a million."""
 LONGEST_KEY = 1024
 LONGEST_TEXT = 1 << 20
 """Bytes of a text that is kept, such as the chat template."""
 MOST_BLOCKS = 4096
 
-_CHUNK = 1 << 18
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 _TEXTS = {
@@ -38,22 +35,9 @@ _TEXTS = {
     "tokenizer.chat_template": "chat_template",
 }
 _COUNTS = ("block_count", "context_length", "embedding_length", "attention.head_count")
-
-
-class BadModelFile(Exception):
-    """The file is no model that can be loaded.
-
-    Attributes:
-        path: the file.
-        offset: the byte at which it was noticed.
-        what: what was found there, as half a sentence.
-    """
-
-    def __init__(self, path: str, offset: int, what: str) -> None:
-        super().__init__(f"{path} is damaged: {what} (at byte {offset})")
-        self.path = path
-        self.offset = offset
-        self.what = what
+_SIZES = ("attention.head_count_kv", "attention.key_length", "attention.value_length", "vocab_size")
+"""Counts that are only used to estimate memory: one that makes no sense is left out."""
+_TOKENS = "tokenizer.ggml.tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +50,14 @@ class Header:
         parameters: elements of all tensors in this file.
         part: (number from 1, of how many) where the file is a part of a model, else None.
         big_endian: the numbers are in the byte order of few, mostly old, machines.
+        early: it is in a format that llama.cpp has given up.
     """
 
     metadata: dict[str, Any]
     parameters: int
     part: tuple[int, int] | None
     big_endian: bool
+    early: bool = False
 
 
 def read_header(path: str) -> Header:
@@ -82,84 +68,10 @@ def read_header(path: str) -> Header:
         OSError: the file cannot be read.
     """
     with open(path, "rb", buffering=0) as file:
-        return _parse(_Bytes(path, file))
+        return _parse(Stream(path, file))
 
 
-class _Bytes:
-    """The file as a stream that is read in chunks and never past its end."""
-
-    def __init__(self, path: str, file: BinaryIO) -> None:
-        self.path = path
-        self.file = file
-        self.size = os.fstat(file.fileno()).st_size
-        self.order = "<"
-        self.strings = 0
-        self._buffer = b""
-        self._start = 0  # where in the file the buffer begins
-        self._at = 0
-
-    @property
-    def position(self) -> int:
-        return self._start + self._at
-
-    def bad(self, what: str, offset: int | None = None) -> BadModelFile:
-        return BadModelFile(self.path, self.position if offset is None else offset, what)
-
-    def skip(self, count: int) -> None:
-        if self.position + count > self.size:
-            raise self.bad(f"it should go on, but ends at byte {self.size}", min(self.position, self.size))
-        self._at += count
-
-    def take(self, count: int) -> bytes:
-        self._fill(count)
-        found = self._buffer[self._at : self._at + count]
-        self._at += count
-        return found
-
-    def number(self, code: str) -> Any:
-        form = self.order + code
-        count = struct.calcsize(form)
-        self._fill(count)
-        if code == "?" and self._buffer[self._at] > 1:
-            raise self.bad(f"{self._buffer[self._at]} is neither true nor false")
-        value = struct.unpack_from(form, self._buffer, self._at)[0]
-        self._at += count
-        return value
-
-    def text(self, longest: int, what: str) -> bytes:
-        length: int = self.number("Q")
-        if length > longest:
-            raise self.bad(f"{what} of {length} bytes; {longest} are the most")
-        return self.take(length)
-
-    def skip_strings(self, count: int) -> None:
-        self.strings += count
-        if count * 8 > self.size - self.position or self.strings > MOST_STRINGS:
-            raise self.bad(f"an array of {count} strings")
-        unpack = struct.Struct(self.order + "Q").unpack_from
-        buffer, at, last = self._buffer, self._at, len(self._buffer) - 8
-        for _ in range(count):
-            if at > last:
-                self._at = at
-                self._fill(8)
-                buffer, at, last = self._buffer, self._at, len(self._buffer) - 8
-            at += 8 + unpack(buffer, at)[0]
-        self._at = at
-        self.skip(0)
-
-    def _fill(self, count: int) -> None:
-        if self._at + count <= len(self._buffer):
-            return
-        self.skip(count)
-        position = self._start = self.position - count
-        self._at = 0
-        self.file.seek(position)
-        self._buffer = self.file.read(max(count, _CHUNK))
-        if len(self._buffer) < count:
-            raise self.bad("the file was cut short while it was read")
-
-
-def _parse(data: _Bytes) -> Header:
+def _parse(data: Stream) -> Header:
     counts = _preamble(data)
     values = _values(data, counts[1])
     metadata = _metadata(data, values)
@@ -170,10 +82,10 @@ def _parse(data: _Bytes) -> Header:
         part = (int(values.get("split.no", 0)) + 1, int(values["split.count"]))
     if "architecture" not in metadata and (part is None or part[0] == 1):
         raise data.bad("the header names no architecture")
-    return Header(metadata, parameters, part, data.order == ">")
+    return Header(metadata, parameters, part, data.order == ">", early=data.long == "I")
 
 
-def _preamble(data: _Bytes) -> tuple[int, int]:
+def _preamble(data: Stream) -> tuple[int, int]:
     if data.size < 24:
         raise data.bad(f"it has {data.size} bytes, too few for a GGUF file")
     magic = data.take(4)
@@ -184,16 +96,17 @@ def _preamble(data: _Bytes) -> tuple[int, int]:
     if version & 0xFFFF == 0:
         data.order = ">"
         version = int.from_bytes(version.to_bytes(4, "little"), "big")
-    if version not in (2, 3):
-        raise data.bad(f"GGUF version {version}; 2 and 3 are known", 4)
-    tensors: int = data.number("Q")
-    keys: int = data.number("Q")
+    if version not in (1, 2, 3):
+        raise data.bad(f"GGUF version {version}; 1 to 3 are known", 4)
+    data.long = "I" if version == 1 else "Q"
+    tensors: int = data.number(data.long)
+    keys: int = data.number(data.long)
     if tensors > MOST_TENSORS or keys > MOST_KEYS:
         raise data.bad(f"it claims {tensors} tensors and {keys} keys", 8)
     return tensors, keys
 
 
-def _values(data: _Bytes, count: int) -> dict[str, Any]:
+def _values(data: Stream, count: int) -> dict[str, Any]:
     """Read the key-value pairs: every number, the texts that Jan uses, and None for everything stepped over."""
     values: dict[str, Any] = {}
     for _ in range(count):
@@ -210,20 +123,22 @@ def _values(data: _Bytes, count: int) -> dict[str, Any]:
         if kind in _NUMBERS:
             value = data.number(_NUMBERS[kind])
         elif kind == _ARRAY:
-            _skip_array(data)
+            length = _skip_array(data)
+            value = length if key == _TOKENS else None
         elif kind != _STRING:
             raise data.bad(f"{key[:80]!a} has the unknown type {kind}", offset)
         elif key in _TEXTS:
             value = data.text(LONGEST_TEXT, f"{key} is a text").decode(errors="replace")
         else:
-            data.skip(data.number("Q"))
+            data.skip(data.number(data.long))
         values[key] = value
     return values
 
 
-def _skip_array(data: _Bytes) -> None:
+def _skip_array(data: Stream) -> int:
+    """Step over an array; returns the number of its elements."""
     kind: int = data.number("I")
-    count: int = data.number("Q")
+    count: int = data.number(data.long)
     if kind in _NUMBERS:
         data.skip(count * struct.calcsize("<" + _NUMBERS[kind]))
     elif kind == _STRING:
@@ -231,16 +146,17 @@ def _skip_array(data: _Bytes) -> None:
     else:
         # ggml does not load arrays inside arrays either.
         raise data.bad(f"an array of the unknown type {kind}")
+    return count
 
 
-def _alignment(data: _Bytes, values: dict[str, Any]) -> int:
+def _alignment(data: Stream, values: dict[str, Any]) -> int:
     alignment = values.get("general.alignment", 32)
     if not isinstance(alignment, int) or alignment < 1 or alignment & (alignment - 1):
         raise data.bad(f"general.alignment is {alignment!r}, which is no power of two")
     return alignment
 
 
-def _metadata(data: _Bytes, values: dict[str, Any]) -> dict[str, Any]:
+def _metadata(data: Stream, values: dict[str, Any]) -> dict[str, Any]:
     found = {name: values[key] for key, name in _TEXTS.items() if isinstance(values.get(key), str) and values[key]}
     architecture = found.get("architecture", "")
     for name in _COUNTS:
@@ -251,6 +167,10 @@ def _metadata(data: _Bytes, values: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(value, int) or not 0 < value < most:
             raise data.bad(f"{architecture[:80]}.{name} is {value!r}")
         found[name.removeprefix("attention.")] = value
+    for name in _SIZES:
+        value = values.get(f"{architecture}.{name}") or (values.get(_TOKENS) if name == "vocab_size" else None)
+        if isinstance(value, int) and 0 < value < 1 << 31:
+            found[name.removeprefix("attention.")] = value
     pooling = values.get(f"{architecture}.pooling_type")
     if isinstance(pooling, int):
         found["pooling_type"] = pooling
@@ -260,7 +180,7 @@ def _metadata(data: _Bytes, values: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _tensors(data: _Bytes, count: int, alignment: int) -> int:
+def _tensors(data: Stream, count: int, alignment: int) -> int:
     """Check that every tensor lies inside the file; return the number of their elements."""
     elements = 0
     ends: list[tuple[int, int, str]] = []
@@ -275,7 +195,8 @@ def _tensors(data: _Bytes, count: int, alignment: int) -> int:
         rank: int = data.number("I")
         if not 1 <= rank <= 4:
             raise data.bad(f"the tensor {shown} has {rank} dimensions", offset)
-        shape = struct.unpack(f"{data.order}{rank}Q", data.take(8 * rank))
+        form = f"{data.order}{rank}{data.long}"
+        shape = struct.unpack(form, data.take(struct.calcsize(form)))
         kind, begin = struct.unpack(f"{data.order}IQ", data.take(12))
         size = math.prod(shape)
         block, width = BLOCKS.get(kind, (1, 0))

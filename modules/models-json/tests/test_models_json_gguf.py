@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from jan_models_json.gguf import BadModelFile, read_header
+from jan_models_json.gguf import read_header
+from jan_models_json.stream import BadModelFile
 
 Write = Callable[..., Path]
 UNREAD = 3_000_000
@@ -99,7 +100,23 @@ def test_every_kind_of_value_is_stepped_over(tmp_path: Path) -> None:
 def test_version_2_and_parts(tmp_path: Path) -> None:
     path = tmp_path / "m.gguf"
     path.write_bytes(file(pair("split.no", 2, b"\x01\x00"), pair("split.count", 2, b"\x03\x00"), version=2))
-    assert read_header(str(path)).part == (2, 3)
+    header = read_header(str(path))
+    assert header.part == (2, 3)
+    assert not header.early
+
+
+def test_version_1_counts_in_32_bits(tmp_path: Path) -> None:
+    def word(value: str) -> bytes:
+        return struct.pack("<I", len(value)) + value.encode()
+
+    path = tmp_path / "m.gguf"
+    pairs = word("general.architecture") + struct.pack("<I", 8) + word("llama")
+    pairs += word("words") + struct.pack("<3I", 9, 8, 2) + word("a") + word("bc")
+    pairs += word("numbers") + struct.pack("<3I2H", 9, 2, 2, 1, 2)
+    head = struct.pack("<3I", 1, 1, 3) + pairs + word("t") + struct.pack("<IIIQ", 1, 32, 0, 0)
+    path.write_bytes(b"GGUF" + head + bytes(32 + 128))
+    header = read_header(str(path))
+    assert (header.metadata["architecture"], header.parameters, header.early) == ("llama", 32, True)
 
 
 BAD = {

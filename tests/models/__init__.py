@@ -1,0 +1,1 @@
+"""Models that tests make: formats of which no package carries a real one."""
