@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -65,31 +64,6 @@ def test_models_take_turns_in_memory_and_the_pinned_one_stays(crowded: JanServer
         assert set(held(crowded)) == {name, "pinned"}
         assert len(crowded.workers()) == 2
         assert sum(one["estimated"] for one in held(crowded).values()) <= 480 << 20
-
-
-def test_two_hundred_first_requests_load_a_model_once(crowded: JanServer) -> None:
-    assert command(crowded, "models", "unload", "a")[0] == 0
-    seen: set[int] = set()
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.is_set():
-            seen.update(crowded.workers())
-            done.wait(0.02)
-
-    before = set(crowded.workers())
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        http = crowded.http()
-        body = {"model": "a", "messages": HI, "max_tokens": 1}
-        with ThreadPoolExecutor(200) as pool:
-            replies = [*pool.map(lambda _: http.post("/v1/chat/completions", json=body), range(200))]
-    finally:
-        done.set()
-        watcher.join()
-    assert {reply.status_code for reply in replies} == {200}
-    assert len(seen - before) == 1, "more than one process was started"
 
 
 def test_what_never_fits_is_refused_with_figures(crowded: JanServer) -> None:
