@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jan_workers.model_json import bad_setting, whole
 from jan_workers.threads import default_threads
 
 from jan_core.errors import InvalidRequest
@@ -26,7 +27,7 @@ def load_parameters(location: ModelLocation, settings: CTransformersSettings) ->
         InvalidRequest: `model.json` has a bad setting, or nothing tells what type of model the file holds.
     """
     own = location.metadata.get("context_length")
-    context = _whole(location, "ctx_len", 16, 1 << 24, settings.context)
+    context = whole(location, "ctx_len", 16, 1 << 24, settings.context)
     if isinstance(own, int) and own > 0:
         context = min(context, own)
     kind = _type(location)
@@ -70,9 +71,9 @@ def _type(location: ModelLocation) -> str:
         return found
     told = model_type(named) if isinstance(named, str) else None
     if told is None:
-        raise _bad(location, "model_type", f"one of {known}, not {named!r:.60}")
+        raise bad_setting(location, "model_type", f"one of {known}, not {named!r:.60}")
     if found is not None and not can_be(told, found):
-        raise _bad(location, "model_type", f"{found}, which is what {location.path} holds, not {told}")
+        raise bad_setting(location, "model_type", f"{found}, which is what {location.path} holds, not {told}")
     return told
 
 
@@ -80,12 +81,14 @@ def _template(location: ModelLocation, kind: str) -> tuple[str | None, list[str]
     """The chat template, Jinja, and the stop strings that belong to it."""
     told = location.settings.get("chat_template")
     if told is not None and not isinstance(told, str):
-        raise _bad(location, "chat_template", "a string")
+        raise bad_setting(location, "chat_template", "a string")
     name = told or location.metadata.get("chat_template") or OF_TYPE.get(kind)
     if name is None or not isinstance(name, str):
         return None, []
     if name not in TEMPLATES and "{" not in name:
-        raise _bad(location, "chat_template", f"a Jinja template or one of {', '.join(TEMPLATES)}, not {name!r:.60}")
+        raise bad_setting(
+            location, "chat_template", f"a Jinja template or one of {', '.join(TEMPLATES)}, not {name!r:.60}"
+        )
     return TEMPLATES.get(name, name), STOPS.get(name, [])
 
 
@@ -93,22 +96,5 @@ def _tokens(location: ModelLocation, name: str) -> list[int]:
     value = location.settings.get(name)
     tokens = [] if value is None else value if isinstance(value, list) else [value]
     if any(isinstance(one, bool) or not isinstance(one, int) or not 0 <= one < 1 << 31 for one in tokens):
-        raise _bad(location, name, "a token's number, or a list of them")
+        raise bad_setting(location, name, "a token's number, or a list of them")
     return list(tokens)
-
-
-def _whole(location: ModelLocation, name: str, low: int, high: int, default: int) -> int:
-    value = location.settings.get(name, default)
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise _bad(location, name, f"a whole number from {low} to {high}")
-    return value
-
-
-def _bad(location: ModelLocation, name: str, allowed: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"model.json of {location.id!r}: settings.{name} must be {allowed}; mend it in the model's folder.",
-        param="model",
-        code="bad_model_settings",
-    )

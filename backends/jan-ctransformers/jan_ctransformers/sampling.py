@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from jan_workers.model_json import parameters
+from pydantic import BaseModel, ConfigDict, Field
 
 from jan_core.errors import ContextLengthExceeded, EngineError, InvalidRequest, JanError, NotSupported
 
@@ -39,16 +40,7 @@ def defaults(location: ModelLocation) -> Parameters:
     Raises:
         InvalidRequest: `model.json` has one of a wrong type or out of range.
     """
-    try:
-        return Parameters.model_validate(location.parameters)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise InvalidRequest(
-            f"model.json of {location.id!r}: parameters.{name}: {first['msg']}; mend it in the model's folder.",
-            param="model",
-            code="bad_model_parameters",
-        ) from error
+    return parameters(location, Parameters)
 
 
 def refuse(body: Any, module: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jan_workers.model_json import bad_setting, whole
 from jan_workers.threads import default_threads
 
-from jan_core.errors import InvalidRequest, NotSupported
+from jan_core.errors import NotSupported
 
 if TYPE_CHECKING:
     from jan_core.schemas.models import ModelLocation
@@ -47,21 +48,21 @@ def load_parameters(location: ModelLocation, settings: LlamaCppSettings, purpose
             code="embedding_model",
         )
     own = metadata.get("context_length")
-    context = _whole(location, "ctx_len", 256, 1 << 24, settings.context)  # the engine rounds less up to that
+    context = whole(location, "ctx_len", 256, 1 << 24, settings.context)  # the engine rounds less up to that
     if isinstance(own, int) and own > 0:
         context = min(context, own)
     template = location.settings.get("chat_template")
     if template is not None and not isinstance(template, str):
-        raise _bad(location, "chat_template", "a string")
+        raise bad_setting(location, "chat_template", "a string")
     return {
         "path": location.path,
         "mmproj": location.mmproj,
         "context": context,
-        "slots": _whole(location, "n_parallel", 1, 64, settings.slots),
+        "slots": whole(location, "n_parallel", 1, 64, settings.slots),
         # A text that becomes a vector is read in one batch.
         "batch": settings.batch if pooling is None else context,
         "pooling": pooling,
-        "gpu_layers": _whole(location, "ngl", -1, 10_000, settings.gpu_layers),
+        "gpu_layers": whole(location, "ngl", -1, 10_000, settings.gpu_layers),
         "threads": settings.threads or default_threads(),
         "prompt_cache_mib": settings.prompt_cache_mib,
         "chat_template": template or metadata.get("chat_template"),
@@ -78,7 +79,7 @@ def makes_vectors_only(location: ModelLocation) -> bool:
     """
     said = location.settings.get("embedding")
     if said is not None and not isinstance(said, bool):
-        raise _bad(location, "embedding", "true or false")
+        raise bad_setting(location, "embedding", "true or false")
     return location.metadata.get("pooling_type") in (*POOLINGS, RANKS) if said is None else said
 
 
@@ -93,22 +94,5 @@ def _pooling(location: ModelLocation) -> str:
     if pooling is None:
         return POOLINGS.get(header or 0, "mean")
     if pooling not in POOLINGS.values():
-        raise _bad(location, "pooling", f"one of {', '.join(POOLINGS.values())}")
+        raise bad_setting(location, "pooling", f"one of {', '.join(POOLINGS.values())}")
     return str(pooling)
-
-
-def _whole(location: ModelLocation, name: str, low: int, high: int, default: int) -> int:
-    value = location.settings.get(name, default)
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise _bad(location, name, f"a whole number from {low} to {high}")
-    return value
-
-
-def _bad(location: ModelLocation, name: str, allowed: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"model.json of {location.id!r}: settings.{name} must be {allowed}; mend it in the model's folder.",
-        param="model",
-        code="bad_model_settings",
-    )
