@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import openai
 import pytest
 
@@ -48,6 +49,12 @@ def answers(server: JanServer, model: str = MODEL) -> float:
     return time.monotonic() - began
 
 
+def busy(server: JanServer) -> int:
+    """Slots in use, as the server says."""
+    reply = httpx2.get(f"http://127.0.0.1:{server.port}/engines/models")
+    return sum(model["busy"] for model in reply.json()["data"])
+
+
 def test_a_worker_that_dies_costs_only_what_it_was_answering(faulty: JanServer, full_counts: bool) -> None:
     for number in [signal.SIGKILL, signal.SIGABRT] * (5 if full_counts else 1):
         answers(faulty)
@@ -59,8 +66,11 @@ def test_a_worker_that_dies_costs_only_what_it_was_answering(faulty: JanServer, 
         next(events)
         plain, queued = faulty.raw(), faulty.raw()
         plain.chat(**ENDLESS)
+        # Both slots are taken, and the worker has had time to read the second request: what it never read is not lost.
+        until(lambda: busy(faulty) == SLOTS, 20, "both slots in use")
         queued.chat(model=MODEL, messages=HI, max_tokens=1)
-        next(events)
+        for _ in range(20):
+            next(events)
         os.kill(worker, number)
         told = list(events)
         error = json.loads(told[-1])["error"]
