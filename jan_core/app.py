@@ -61,6 +61,10 @@ class Jan:
         built = {name: self._build(name, *choice) for name, choice in self.discovery.choices().items()}
         if "engines" in self.discovery.endpoints and self.config.get("endpoints", "engines") is None:
             built["engines"] = RunningEngines(self)
+        if "models" not in built and self._served and self.config.get("endpoints", "models") is not None:
+            asked = f"[endpoints] models = [] ({self.config.where('endpoints', 'models')})"
+            remedy = 'Choose a module, such as models = "models-json", or serve none of the endpoints that run models.'
+            raise Refusal(asked, "the chosen engines look up every model there", remedy)
         self.endpoints = {name: wrapping.wrap(one, self._layers(name, one)) for name, one in built.items()}
         self.discovery.check_tables(TABLES)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, cast
@@ -140,7 +141,9 @@ def _unavailable(jan: Jan, endpoint: str, named: Mapping[str, Endpoint], model: 
     """Who could serve the model, and how."""
     wanted = f"{endpoint}-{engine}"
     line = f"{endpoint} = {json.dumps([*named, wanted])}"
-    if any(one.name == wanted for one in jan.discovery.installed["modules"]):
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", engine):
+        remedy = "That is no engine's name; mend `engine` in the model's model.json, or what follows the @."
+    elif any(one.name == wanted for one in jan.discovery.installed["modules"]):
         remedy = f"{wanted} is installed: write {line} under [endpoints] of jan.toml."
     elif model.endswith(f"@{engine}"):
         remedy = f"Ask for {model.removesuffix(f'@{engine}')!r}, or for one of these engines."

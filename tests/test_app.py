@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from jan_core.app import Jan, open_jan
+from jan_core.config import load
 from jan_core.errors import ModelNotFound
 from jan_core.refusal import Refusal
 from jan_core.schemas.chat import ChatCompletionRequest
@@ -155,6 +156,15 @@ def test_a_bad_list_of_plugins_is_refused(
 def test_another_key_under_plugins_is_refused(tmp_path: Path) -> None:
     facts = refused(tmp_path, {"plugins": {"sue": ["a"]}})
     assert facts["cause"] == "plugins has no setting 'sue'"
+
+
+def test_engines_without_models_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "jan.toml").write_text("[endpoints]\nmodels = []\n")
+    with pytest.raises(Refusal, match="look up every model") as found:
+        Jan(load(tmp_path))
+    assert found.value.asked == f"[endpoints] models = [] ({tmp_path / 'jan.toml'}, line 2)"
+    (tmp_path / "jan.toml").write_text("[endpoints]\nmodels = []\nchat = []\ncompletions = []\nembeddings = []\n")
+    assert "models" not in Jan(load(tmp_path)).endpoints
 
 
 def test_a_bad_server_setting_is_refused_with_file_and_line(tmp_path: Path) -> None:

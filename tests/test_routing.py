@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from jan_core import routing
 from jan_core.app import Jan
 from jan_core.errors import InvalidRequest, ModelNotFound, NotSupported, Unavailable
 from jan_core.inprocess import client
@@ -91,6 +92,9 @@ async def test_a_model_of_another_engine_is_refused_telling_who_could_serve(both
             assert (caught.value.param, caught.value.code) == ("model", "engine_not_available")
         with pytest.raises(ModelNotFound):
             await jan.chat.create(body("m-none"))
+        told = routing._unavailable(jan, "chat", {"chat-red": both.red}, "m", "x --index-url y").message
+        assert "pip" not in told
+        assert "That is no engine's name" in told
 
 
 @pytest.mark.anyio

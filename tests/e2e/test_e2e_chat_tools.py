@@ -209,6 +209,32 @@ def test_a_cut_off_call_ends_with_length_and_may_go_back(ask: Any) -> None:
         assert ask([*ASK, reply.message, answer], model, max_tokens=2).choices
 
 
+@pytest.mark.parametrize("stop", ["\n", '"', "}", "a", "<tool_call>"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_stop_string_ends_text_and_cuts_no_forced_call(server: JanServer, stop: str, stream: bool) -> None:
+    body = {"model": MODEL, "messages": ASK, "temperature": 0, "max_tokens": 400, "tools": [WEATHER]}
+    body |= {"tool_choice": "required", "parallel_tool_calls": False, "stop": stop}
+    client = server.client().chat.completions
+    if stream:
+        chunks = [chunk for chunk in client.create(**body, stream=True) if chunk.choices]  # type: ignore[call-overload]
+        deltas = [call for chunk in chunks for call in chunk.choices[0].delta.tool_calls or ()]
+        arguments = "".join(call.function.arguments or "" for call in deltas)
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+        reason = chunks[-1].choices[0].finish_reason
+    else:
+        (choice,) = client.create(**body).choices  # type: ignore[call-overload]
+        arguments, text = choice.message.tool_calls[0].function.arguments, choice.message.content
+        reason = choice.finish_reason
+    jsonschema.validate(json.loads(arguments), CITY)
+    assert (text or "", reason) == ("", "tool_calls")
+
+
+@pytest.mark.parametrize("tokens", [1, 4, 7])
+def test_no_mark_of_a_call_is_told_as_text(ask: Any, tokens: int) -> None:
+    choice = ask(tool_choice="required", max_tokens=tokens).choices[0]
+    assert (choice.message.content or "", choice.finish_reason) == ("", "length")
+
+
 def test_the_older_form(server: JanServer) -> None:
     messages: Any = ASK
     create: Any = server.client().chat.completions.create

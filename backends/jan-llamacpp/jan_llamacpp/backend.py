@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from jan_workers import WorkerEngine
 
-from jan_llamacpp.parameters import load_parameters
+from jan_llamacpp.parameters import EMBEDDINGS, load_parameters
 from jan_llamacpp.settings import LlamaCppSettings
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class LlamaCpp(WorkerEngine):
     settings_model: ClassVar[type[LlamaCppSettings]] = LlamaCppSettings
     engine: ClassVar[str] = "llamacpp"
     worker: ClassVar[str] = "jan_llamacpp.worker"
+    purposes: ClassVar[tuple[str, ...]] = ("", EMBEDDINGS)
 
     @property
     def check_seconds(self) -> float:

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jan_core.backend import Engine
-from jan_core.errors import Conflict, EngineError
+from jan_core.errors import Conflict, EngineError, InvalidRequest
 from jan_workers.backend import Workers
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ class WorkerEngine(Engine):
 
     worker: ClassVar[str]
     """The module that a worker process runs; its `main` runs a `Child`."""
+
+    purposes: ClassVar[tuple[str, ...]] = ("",)
+    """What a worker may be started for; `""` is for writing text."""
 
     def __init__(self, settings: Any, jan: Jan) -> None:
         super().__init__(settings, jan)
@@ -62,8 +65,15 @@ class WorkerEngine(Engine):
         """The model at a location, in the revision that is there now; not yet loaded where nobody asked it.
 
         Raises:
-            InvalidRequest: `model.json` has a bad setting.
+            InvalidRequest: `model.json` has a bad setting, or there is no such purpose.
         """
+        if purpose not in self.purposes:
+            known = ", ".join(repr(one) for one in self.purposes)
+            raise InvalidRequest(
+                f"{self.engine} loads no model for {purpose!r}; its purposes are {known}.",
+                param="purpose",
+                code="invalid_value",
+            )
         return self.workers.model(self, location, purpose)
 
     async def generate(
@@ -107,7 +117,7 @@ class WorkerEngine(Engine):
         if busy and not force:
             running = sum(one.slots.busy for one in busy)
             raise Conflict(
-                f"The model {model!r} is in use ({running} requests); unload it when they have ended, or with force, "
+                f"The model {model!r} is in use ({running} of its slots); unload it later, or with force, "
                 "which ends them with an error.",
                 param="model",
                 code="model_in_use",

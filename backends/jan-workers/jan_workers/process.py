@@ -117,6 +117,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._asked = False
         self._silent = 0.0
         self._hung = False
+        self._unloaded = False
         self._fatal: dict[str, str] | None = None
         self._fatal_request = 0
         self._frames = wire.Frames(self._take)
@@ -216,6 +217,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
 
     async def stop(self) -> None:
         """End the process and wait until it has gone."""
+        self._unloaded = self.alive
         self.kill()
         if self._transport is not None:
             await asyncio.wait({self._exited}, timeout=10)
@@ -276,6 +278,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         """What a request is told: the one that ended the worker, why; the others, that asking again helps."""
         if self._fatal is not None and number and number == self._fatal_request:
             return InvalidRequest(f"{self.path}: {self._fatal['message']}.", param="messages", code=self._fatal["code"])
+        if self._unloaded:
+            return EngineError(f"The model {self.model!r} was unloaded while it answered; ask again to have it loaded.")
         how = "gave no sign of life any more and was ended" if self._hung else "ended unexpectedly"
         return EngineError(
             f"The worker process of the model {self.model!r} ({self.path}) {how}; the next request starts it again."

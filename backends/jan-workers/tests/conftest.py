@@ -26,6 +26,7 @@ class Echo(WorkerEngine):
     name: ClassVar[str] = "jan-echo"
     settings_model: ClassVar[type[BaseModel]] = BaseModel
     engine: ClassVar[str] = "echo"
+    purposes: ClassVar[tuple[str, ...]] = ("", "embeddings")
     worker: ClassVar[str] = "echo_worker"
     journal = Path()
 

@@ -62,15 +62,24 @@ async def test_a_model_in_use_is_unloaded_by_force_only(bench: Bench) -> None:
     async with made.workers:
         here = made.location()
         going = await made.begin(here)
-        with pytest.raises(Conflict, match=r"'m' is in use \(1 requests\)") as refused:
+        with pytest.raises(Conflict, match=r"'m' is in use \(1 of its slots\)") as refused:
             await made.echo.unload("m")
         assert (refused.value.code, refused.value.param) == ("model_in_use", "model")
         assert await anext(going)
         assert len(await made.echo.unload("m", force=True)) == 1
-        with pytest.raises(EngineError):
+        with pytest.raises(EngineError, match="'m' was unloaded while it answered"):
             async for _ in going:
                 pass
         assert await made.say(here) == ["hi"]
+
+
+async def test_a_purpose_that_the_engine_does_not_know_loads_nothing(bench: Bench) -> None:
+    made = bench()
+    async with made.workers:
+        with pytest.raises(InvalidRequest, match="for 'zzz'; its purposes are '', 'embeddings'") as refused:
+            await made.echo.load(made.location(), "zzz")
+        assert (refused.value.param, refused.value.code) == ("purpose", "invalid_value")
+        assert made.workers.all() == []
 
 
 async def test_closing_the_pieces_cancels(bench: Bench) -> None:

@@ -116,7 +116,8 @@ class Answer:
         """Add the chunks of one choice of a piece, where there is more in it than text."""
         state = self._choices.get(index)
         if state is None:
-            own = CallReader() if self._form.reader == "own" else None
+            forced = self._form.calling.mode == "required"
+            own = CallReader(forced=forced) if self._form.reader == "own" else None
             thinks = self._form.thoughts
             thoughts = ThoughtReader(opened=thinks == "must") if thinks != "none" else None
             state = self._choices[index] = _Choice(own, thoughts)
@@ -173,8 +174,11 @@ class Answer:
             if thought:
                 found.append(self._chunk(index, {"reasoning_content": thought}))
             self._tell(index, state, text, found)
-        for said in state.reader.end() if state.reader is not None else ():
-            self._say(index, state, said, found)
+        if state.reader is not None:
+            if state.reader.within:
+                reason = "length"  # a stop string may have cut the call: nobody must take it for a whole one
+            for said in state.reader.end():
+                self._say(index, state, said, found)
         if state.calls and reason in ("stop", "tool_calls"):
             return "function_call" if self._form.calling.older else "tool_calls"
         return "stop" if reason == "tool_calls" else reason

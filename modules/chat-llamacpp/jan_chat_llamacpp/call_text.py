@@ -53,9 +53,14 @@ class Said:
 
 
 class CallReader:
-    """Tells calls from text while they come. What may become a call is held back until it is clear."""
+    """Tells calls from text while they come. What may become a call is held back until it is clear.
 
-    def __init__(self) -> None:
+    Args:
+        forced: the answer is nothing but calls, so that what is held back at its end is never text.
+    """
+
+    def __init__(self, *, forced: bool = False) -> None:
+        self._forced = forced
         self._rest = ""
         self._where: Literal["text", "name", "arguments", "after"] = "text"
         self._depth = 0
@@ -71,10 +76,15 @@ class CallReader:
                 found.append(part)
         return found
 
+    @property
+    def within(self) -> bool:
+        """True while a call has begun and its arguments have not ended."""
+        return self._where in ("name", "arguments")
+
     def end(self) -> list[Said]:
         """The answer has ended; what was held back is text after all, unless a call was cut off."""
         rest, self._rest = self._rest, ""
-        return [Said("text", rest)] if self._where == "text" and rest else []
+        return [Said("text", rest)] if self._where == "text" and rest and not self._forced else []
 
     def _step(self) -> Said | None:
         """Take one part off what is there; None where more is needed."""

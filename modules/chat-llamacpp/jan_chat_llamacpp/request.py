@@ -137,6 +137,8 @@ def engine_request(
         request["max_tokens"] = limit
     if form.grammar is not None:
         request["grammar"] = form.grammar
+    if form.reader == "own" and form.calling.mode == "required":
+        request.pop("stop", None)  # it ends text, and here there is none: it would cut the calls
     if body.logprobs:
         request["logprobs"] = True
         request["top_logprobs"] = max(1, body.top_logprobs or 0)

@@ -103,3 +103,17 @@ def test_what_the_model_is_told() -> None:
     assert "or more" in instructions(Calling((tool,), "required", 8))
     assert call_text("add", "{}") == '<tool_call>\n{"name": "add", "arguments": {}}\n</tool_call>'
     assert result_text("5") == "<tool_response>\n5\n</tool_response>"
+
+
+def test_an_answer_of_calls_alone_has_no_text_when_it_is_cut() -> None:
+    for cut in ("<", "<tool_c", "<tool_call>", '<tool_call>\n{"name": "ad'):
+        reader = CallReader(forced=True)
+        assert reader.feed(cut) + reader.end() == []
+
+
+def test_it_tells_whether_a_call_is_cut() -> None:
+    reader = CallReader()
+    reader.feed('<tool_call>\n{"name": "add", "arguments": {"a": ')
+    assert reader.within
+    reader.feed("1}")
+    assert not reader.within
