@@ -21,7 +21,7 @@ run: setup ## put a small real model into the root (~/jan, or JAN_ROOT) and serv
 	@exec $(BIN)/jan serve $(ARGS)
 
 test: setup ## all tests, on a real model; fault tests with few rounds
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 faults: setup ## the fault tests with their full counts; prints their figures
 	JAN_TEST_COUNTS=full $(BIN)/python -m pytest -s -m faults $(ARGS)

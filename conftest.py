@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from jan_core.pull.lock import hold
 
@@ -21,6 +22,16 @@ MODEL = "smollm2-135m-instruct"
 
 # A shell starts what it puts in the background with Ctrl-C ignored, and every process below inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Time says nothing on a machine that is busy with other tests, and a quick look tries the same examples each time.
+settings.register_profile(
+    "jan",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=os.environ.get("JAN_TEST_COUNTS") != "full",
+)
+settings.load_profile("jan")
 
 
 def alone(what: str) -> AbstractContextManager[None]:
@@ -61,6 +72,14 @@ def smollm2_ggml(smollm2_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def smollm2_ggjt(smollm2_path: Path) -> Path:
+    """The real model in the last format of LLaMA before GGUF; made once, then kept in `.cache/`."""
+    from tests.models.early_llama import write_early_llama
+
+    return _made("smollm2-ggjt.bin", lambda target: write_early_llama(smollm2_path, target))
+
+
+@pytest.fixture(scope="session")
 def tiny_gpt2() -> Path:
     """A tiny GPT-2 in a GGML file, which says what tests expect; see `tests/models/tiny_gpt2.py`."""
     from tests.models.tiny_gpt2 import write_tiny_gpt2
@@ -84,16 +103,43 @@ def _made(name: str, write: Callable[[Path], None]) -> Path:
 @pytest.fixture
 def root(tmp_path: Path, smollm2_path: Path) -> Path:
     """A fresh root folder that links to the real model."""
-    folder = tmp_path / "root" / "models" / MODEL
+    return _linked(tmp_path / "root", smollm2_path)
+
+
+@pytest.fixture(scope="module")
+def shared_root(tmp_path_factory: pytest.TempPathFactory, smollm2_path: Path) -> Path:
+    """The same for all tests of a file, which leave it as it is."""
+    return _linked(tmp_path_factory.mktemp("shared") / "root", smollm2_path)
+
+
+def _linked(root: Path, model: Path) -> Path:
+    folder = root / "models" / MODEL
     folder.mkdir(parents=True)
-    (folder / smollm2_path.name).symlink_to(smollm2_path)
-    return tmp_path / "root"
+    (folder / model.name).symlink_to(model)
+    return root
 
 
 @pytest.fixture(scope="session")
 def full_counts() -> bool:
     """True where faults are tried as often as the release promises (`make faults`), False for a quick look."""
     return os.environ.get("JAN_TEST_COUNTS") == "full"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the longest files run first: those with fault tests, then those that start servers of their own.
+
+    Test processes take whole files, one after another: a long file that is begun last is what all others wait for.
+    """
+
+    def place(item: pytest.Item) -> int:
+        if item.get_closest_marker("faults") is not None:
+            return 0
+        return 1 if {"e2e", "clients"} & {*item.path.parts} else 2
+
+    first: dict[Path, int] = {}
+    for item in items:
+        first[item.path] = min(first.get(item.path, 2), place(item))
+    items.sort(key=lambda item: first[item.path])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
