@@ -60,6 +60,33 @@ class Aliases:
         """What goes around the operations of `models`, by name."""
         return {"list": self._list, "retrieve": self._retrieve, "delete": self._delete, "locate": self._locate}
 
+    def check(self, engines: Collection[str]) -> None:
+        """Look for aliases that would hide the way to pick one of these engines.
+
+        Raises:
+            Refusal: there is one.
+        """
+        for alias, target in self.targets.items():
+            base, engine = _split(alias)
+            if engine in engines:
+                raise Refusal(
+                    f"[aliases] {alias} = {target!r} ({self.origin(alias)})",
+                    f"{alias!r} stands for the model {base!r} on the engine {engine!r} already",
+                    f"Give it a name that does not end in @{engine}.",
+                )
+
+    def resolved(self, name: str) -> tuple[str, str | None]:
+        """The model that a name leads to, and the engine that it picks (None: the model's own).
+
+        That is so unless a model has the name itself, which takes a look at the models.
+        """
+        for _ in range(DEEPEST):
+            if name not in self.targets:
+                break
+            name = self.targets[name]
+        base, engine = _split(name)
+        return (name, None) if base is None else (base, engine)
+
     def origin(self, alias: str) -> str:
         """Where an alias stands, for a message."""
         return self._config.where("aliases", alias)

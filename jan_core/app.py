@@ -14,6 +14,7 @@ from jan_core.config import Config, load
 from jan_core.discovery import Chosen, Discovery
 from jan_core.endpoint import Endpoint
 from jan_core.engines import RunningEngines
+from jan_core.reconcile import Reconciler
 from jan_core.refusal import Refusal
 from jan_core.requests import UnderWay
 from jan_core.routing import route_by_engine
@@ -56,11 +57,13 @@ class Jan:
         self._entered = False
         self._served: set[str] = set()
         self.aliases = Aliases(self.config, lambda: self._served)
+        self.reconciler = Reconciler(self)
         self.plugins = [(chosen, self.discovery.settings(chosen)) for chosen in self._plugins()]
         self.modules: list[tuple[Chosen, Any]] = []
         built = {name: self._build(name, *choice) for name, choice in self.discovery.choices().items()}
         if "engines" in self.discovery.endpoints and self.config.get("endpoints", "engines") is None:
             built["engines"] = RunningEngines(self)
+        self.aliases.check(self._served)
         if "models" not in built and self._served and self.config.get("endpoints", "models") is not None:
             asked = f"[endpoints] models = [] ({self.config.where('endpoints', 'models')})"
             remedy = 'Choose a module, such as models = "models-json", or serve none of the endpoints that run models.'
@@ -111,6 +114,8 @@ class Jan:
                 await stack.enter_async_context(backend)
             for endpoint in self.endpoints.values():
                 await stack.enter_async_context(endpoint)
+            if "threads" in self.endpoints:
+                await stack.enter_async_context(self.reconciler)
             self._stack = stack.pop_all()
         return self
 
@@ -173,6 +178,9 @@ class Jan:
                 layers.append(layer)
         if name == "models":
             layers.append(wrapping.Layer("aliases", self.aliases.wrappers()))
+            layers.append(wrapping.Layer("engines", RunningEngines(self).wrappers()))
+        if name == "threads":
+            layers.append(wrapping.Layer("reconciler", self.reconciler.wrappers()))
         return layers
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -51,6 +52,20 @@ class Engine(Backend, ABC):
     engine: ClassVar[str]
     """The engine's name, as in `model.json` and in `model@engine`."""
 
+    purposes: ClassVar[tuple[str, ...]] = ("",)
+    """What a model may be loaded for, in the engine's own words; `""` is for what needs no load of its own."""
+
+    def defaults(self, location: ModelLocation) -> Mapping[str, Any]:
+        """What a model answers with where neither a request nor anything else sets it, by the names of requests.
+
+        Args:
+            location: the model.
+
+        Returns:
+            `temperature`, `top_p`, … as far as the engine tells.
+        """
+        return {}
+
     @abstractmethod
     def loaded(self) -> list[EngineModel]:
         """The models in memory, and those on the way there."""
@@ -69,11 +84,12 @@ class Engine(Backend, ABC):
         """
 
     @abstractmethod
-    async def unload(self, model: str, *, force: bool = False) -> list[EngineModel]:
-        """Take a model out of memory, whatever it was loaded for.
+    async def unload(self, model: str, *, purpose: str | None = None, force: bool = False) -> list[EngineModel]:
+        """Take a model out of memory.
 
         Args:
             model: its own id.
+            purpose: only what was loaded for this; None is whatever for.
             force: also where it is in use: what it is answering ends with an error.
 
         Returns:
@@ -90,3 +106,6 @@ class Engine(Backend, ABC):
         Raises:
             InvalidRequest: `model.json` has a bad setting.
         """
+
+    def look_again(self) -> None:
+        """A model was deleted. Let go of those whose files have gone: at once, or after their answers under way."""

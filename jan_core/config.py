@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from jan_core.refusal import Refusal
 
@@ -115,16 +116,29 @@ def _shown(value: Any) -> str:
 
 
 def _allowed(info: Any) -> str:
-    kind = getattr(info.annotation, "__name__", None) or str(info.annotation)
-    if getattr(info.annotation, "__args__", None):
-        kind = str(info.annotation)
-    kind = _KINDS.get(kind, kind)
+    kind = _kind(info.annotation)
     words = [
         f"{word} {getattr(bound, name)}" for bound in info.metadata for name, word in _BOUNDS if hasattr(bound, name)
     ]
     return " ".join([kind, *words])
 
 
+def _kind(annotation: Any) -> str:
+    """A type in words."""
+    inner = [_kind(one) for one in get_args(annotation)]
+    if get_origin(annotation) is list:
+        return f"a list of {_MANY.get(inner[0], inner[0])}"
+    if get_origin(annotation) is dict:
+        return f"a table of {_MANY.get(inner[1], inner[1])}"
+    if get_origin(annotation) is Literal:
+        return f"one of {', '.join(map(repr, get_args(annotation)))}"
+    if get_origin(annotation) in (Union, UnionType):
+        return " or ".join(one for one in inner if one != "NoneType")
+    name = getattr(annotation, "__name__", None) or str(annotation)
+    return _KINDS.get(name, name)
+
+
+_MANY = {"a string": "texts", "a whole number": "whole numbers", "a number": "numbers"}
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a string"}
 _BOUNDS = (("ge", "from"), ("gt", "above"), ("le", "to"), ("lt", "below"))
 

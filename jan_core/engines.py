@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from jan_core.backend import Engine
 from jan_core.endpoints.engines import Engines
@@ -11,7 +13,7 @@ from jan_core.errors import InvalidRequest, ModelNotFound
 if TYPE_CHECKING:
     from jan_core.app import Jan
     from jan_core.schemas.engines import EngineLoad, EngineModel, EngineModelList, EngineUnload
-    from jan_core.schemas.models import ModelLocation
+    from jan_core.schemas.models import ModelDeleted, ModelLocation
 
 
 class RunningEngines(Engines):
@@ -43,17 +45,18 @@ class RunningEngines(Engines):
         from jan_core.schemas.engines import EngineModelList
 
         missing: ModelNotFound | None = None
-        model, only = body.model, None
+        model, only = self._jan.aliases.resolved(body.model)
         try:
             location = await self._jan.models.locate(body.model)
+            if location.id == body.model:
+                only = None  # an engine's name after an @ is a part of the id
             model = location.id
-            only = location.engine if body.model.endswith(f"@{location.engine}") and body.model != model else None
         except ModelNotFound as error:  # its files are gone, and it may be loaded all the same
             missing = error
         gone: list[EngineModel] = []
         for engine in self._engines():
             if only in (None, engine.engine):
-                gone += await engine.unload(model, force=body.force)
+                gone += await engine.unload(model, purpose=body.purpose, force=body.force)
         if missing is not None and not gone:
             raise missing
         return EngineModelList(data=gone)
@@ -75,10 +78,33 @@ class RunningEngines(Engines):
         here = ", ".join(engine.engine for engine in engines) or "none"
         raise InvalidRequest(
             f"The model {asked!r} needs the engine {location.engine!r}; engines here: {here}. "
-            "Choose a module that runs it, under [endpoints] of jan.toml.",
+            f"{self._remedy(str(location.engine))}",
             param="model",
             code="engine_not_available",
         )
+
+    def wrappers(self) -> Mapping[str, Callable[..., Awaitable[Any]]]:
+        """What goes around the operations of `models`: a model that is deleted leaves the memory too."""
+        return {"delete": self._delete}
+
+    async def _delete(self, proceed: Callable[[str], Awaitable[ModelDeleted]], model: str) -> ModelDeleted:
+        deleted = await proceed(model)
+        for engine in self._engines():
+            engine.look_again()
+        return deleted
+
+    def _remedy(self, wanted: str) -> str:
+        """The lines of `jan.toml` that choose an engine's modules, as far as they are installed."""
+        chosen = self._jan.discovery.choices()
+        installed = {one.name for one in self._jan.discovery.installed["modules"]}
+        found = [
+            f"{name} = {json.dumps([*chosen.get(name, ([], ''))[0], f'{name}-{wanted}'])}"
+            for name, endpoint in self._jan.discovery.endpoints.items()
+            if endpoint.several and f"{name}-{wanted}" in installed
+        ]
+        if found:
+            return f"It is installed: write {' and '.join(found)} under [endpoints] of jan.toml."
+        return "Install a module that runs it, and choose that under [endpoints] of jan.toml."
 
     def _engines(self) -> tuple[Engine, ...]:
         return tuple(one for one in self._jan.backends.values() if isinstance(one, Engine))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from jan_core.errors import EngineError
+from jan_core.gathering import gathered
 from jan_core.schemas.chat import (
     ChatCompletion,
     ChatCompletionChunk,
@@ -38,6 +37,33 @@ class _Folded:
     logprobs: Logprobs | None = None
     finish_reason: FinishReason | None = None
 
+    def add(self, choice: Any) -> None:
+        delta = choice.delta
+        if delta.content:
+            self.content.append(delta.content)
+        if delta.refusal:
+            self.refusal.append(delta.refusal)
+        if delta.reasoning_content:
+            self.reasoning.append(delta.reasoning_content)
+        if (one := delta.function_call) is not None:
+            told = self.older_call or CalledFunction(name="", arguments="")
+            name, arguments = told.name + (one.name or ""), told.arguments + (one.arguments or "")
+            self.older_call = CalledFunction(name=name, arguments=arguments)
+        for piece in delta.tool_calls or ():
+            call = self.calls.setdefault(piece.index, {"id": "", "name": "", "arguments": ""})
+            call["id"] = piece.id or call["id"]
+            if piece.function is not None:
+                call["name"] += piece.function.name or ""
+                call["arguments"] += piece.function.arguments or ""
+        if choice.logprobs is not None:
+            if self.logprobs is None:
+                self.logprobs = Logprobs(content=[], refusal=None)
+            for name in ("content", "refusal"):
+                more = getattr(choice.logprobs, name)
+                if more:
+                    setattr(self.logprobs, name, [*(getattr(self.logprobs, name) or []), *more])
+        self.finish_reason = choice.finish_reason or self.finish_reason
+
     def message(self) -> ResponseMessage:
         calls = [
             FunctionCall(
@@ -63,21 +89,7 @@ async def fold_chat(chunks: AsyncIterator[ChatCompletionChunk]) -> ChatCompletio
     Raises:
         EngineError: the stream ended without a chunk, or a choice without its `finish_reason`.
     """
-    first: ChatCompletionChunk | None = None
-    last: ChatCompletionChunk | None = None
-    usage = None
-    choices: dict[int, _Folded] = {}
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(chunks.aclose)  # type: ignore[attr-defined]
-        async for chunk in chunks:
-            first = first or chunk
-            last = chunk
-            usage = chunk.usage or usage
-            for choice in chunk.choices:
-                folded = choices.setdefault(choice.index, _Folded())
-                _add(folded, choice)
-    if first is None or last is None or not choices or any(one.finish_reason is None for one in choices.values()):
-        raise EngineError("The engine ended its answer without saying why it stopped.", code="incomplete_answer")
+    first, usage, choices = await gathered(chunks, _Folded)
     return ChatCompletion(
         id=first.id,
         created=first.created,
@@ -92,34 +104,6 @@ async def fold_chat(chunks: AsyncIterator[ChatCompletionChunk]) -> ChatCompletio
                 finish_reason=folded.finish_reason or "stop",
                 logprobs=folded.logprobs,
             )
-            for index, folded in sorted(choices.items())
+            for index, folded in choices
         ],
     )
-
-
-def _add(folded: _Folded, choice: Any) -> None:
-    delta = choice.delta
-    if delta.content:
-        folded.content.append(delta.content)
-    if delta.refusal:
-        folded.refusal.append(delta.refusal)
-    if delta.reasoning_content:
-        folded.reasoning.append(delta.reasoning_content)
-    if (one := delta.function_call) is not None:
-        told = folded.older_call or CalledFunction(name="", arguments="")
-        name, arguments = told.name + (one.name or ""), told.arguments + (one.arguments or "")
-        folded.older_call = CalledFunction(name=name, arguments=arguments)
-    for piece in delta.tool_calls or ():
-        call = folded.calls.setdefault(piece.index, {"id": "", "name": "", "arguments": ""})
-        call["id"] = piece.id or call["id"]
-        if piece.function is not None:
-            call["name"] += piece.function.name or ""
-            call["arguments"] += piece.function.arguments or ""
-    if choice.logprobs is not None:
-        if folded.logprobs is None:
-            folded.logprobs = Logprobs(content=[], refusal=None)
-        for name in ("content", "refusal"):
-            more = getattr(choice.logprobs, name)
-            if more:
-                setattr(folded.logprobs, name, [*(getattr(folded.logprobs, name) or []), *more])
-    folded.finish_reason = choice.finish_reason or folded.finish_reason

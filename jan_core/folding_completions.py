@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from jan_core.errors import EngineError
+from jan_core.gathering import gathered
 from jan_core.schemas.completions import (
     Completion,
     CompletionChoice,
@@ -53,18 +52,7 @@ async def fold_completion(chunks: AsyncIterator[CompletionChunk]) -> Completion:
     Raises:
         EngineError: the stream ended without a chunk, or a choice without its `finish_reason`.
     """
-    first: CompletionChunk | None = None
-    usage = None
-    choices: dict[int, _Folded] = {}
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(chunks.aclose)  # type: ignore[attr-defined]
-        async for chunk in chunks:
-            first = first or chunk
-            usage = chunk.usage or usage
-            for choice in chunk.choices:
-                choices.setdefault(choice.index, _Folded()).add(choice)
-    if first is None or not choices or any(one.finish_reason is None for one in choices.values()):
-        raise EngineError("The engine ended its answer without saying why it stopped.", code="incomplete_answer")
+    first, usage, choices = await gathered(chunks, _Folded)
     return Completion(
         id=first.id,
         created=first.created,
@@ -78,6 +66,6 @@ async def fold_completion(chunks: AsyncIterator[CompletionChunk]) -> Completion:
                 logprobs=folded.logprobs,
                 finish_reason=folded.finish_reason or "stop",
             )
-            for index, folded in sorted(choices.items())
+            for index, folded in choices
         ],
     )

@@ -202,3 +202,25 @@ def test_the_file_and_the_line_are_told(app: App) -> None:
     (app.folder / "jan.toml").write_text('[aliases]\n"gpt-3.5-turbo" = "real"\nb = "b"\n')
     with pytest.raises(Refusal, match=r"jan\.toml, line 3"):
         app.jan({})
+
+
+def test_an_alias_must_not_hide_how_an_engine_is_picked(app: App) -> None:
+    with pytest.raises(Refusal) as refused:
+        app.jan({"gpt@red": "real"})
+    assert "gpt@red" in refused.value.asked
+    assert "the model 'gpt' on the engine 'red'" in str(refused.value.cause)
+    app.jan({"claude-3-5-sonnet@20240620": "real", "real@green": "free"})  # no engine here has such a name
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "engine"),
+    [
+        ("real", "free", None),
+        ("chain", "free", None),
+        ("picked", "real", "blue"),
+        ("x@red", "x", "red"),
+        ("nothing", "nothing", None),
+    ],
+)
+def test_where_a_name_leads_as_the_aliases_have_it(app: App, name: str, model: str, engine: str | None) -> None:
+    assert app.jan().aliases.resolved(name) == (model, engine)

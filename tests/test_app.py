@@ -206,8 +206,9 @@ def test_checks_and_authentication_come_from_the_chosen_packages(
 
 @pytest.mark.anyio
 async def test_as_a_library(tmp_path: Path) -> None:
-    tables = {
-        "endpoints": {"chat": [], "completions": [], "embeddings": [], "engines": [], "models": []},
+    names = ("assistants", "chat", "completions", "embeddings", "engines", "messages", "models", "threads")
+    tables: dict[str, dict[str, Any]] = {
+        "endpoints": {name: [] for name in names},
         "server": {"log_prompts": True},
     }
     async with open_jan(tmp_path, **tables) as jan:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from starlette.routing import Route
 from starlette.types import Message
 
 from jan_core.app import Jan
-from jan_core.asgi import _lifespan, create_app
+from jan_core.asgi import _lifespan, _Straight, create_app
 from jan_core.backend import Backend
 from jan_core.errors import Unavailable
 from jan_core.inprocess import AppTransport, client
@@ -21,7 +22,7 @@ from jan_core.refusal import Refusal
 from jan_core.settings import ServerSettings
 from jan_core.testing.memory import ModelsInMemory
 from jan_core.testing.scripted import ScriptedChat
-from jan_core.testing.wired import wired
+from jan_core.testing.wired import EVERYTHING, wired
 from tests.parts import part
 
 
@@ -281,3 +282,47 @@ async def test_the_document_is_served_from_the_operations(tmp_path: Path) -> Non
         reply = await http.get("/openapi.json")
         assert reply.status_code == 200
         assert "/v1/chat/completions" in json.loads(reply.content)["paths"]
+
+
+@pytest.mark.anyio
+async def test_paths_with_parameters_reach_their_operation_whatever_stands_in_them(tmp_path: Path) -> None:
+    async with wired(tmp_path, modules=EVERYTHING) as jan:
+        straight = next(one for one in layers(create_app(jan)) if isinstance(one, _Straight))
+        found = straight._find("GET", "/v1/threads/a b/messages/%2e")
+        assert found is not None
+        assert found[0].operations["GET"].qualified == "messages.retrieve"
+        assert found[1] == {"thread_id": "a b", "message_id": "%2e"}
+        for method, path in [
+            ("GET", "/v1/threads//messages"),
+            ("GET", "/v1/threads/a/"),
+            ("GET", "/v1/threads/a/messages/b/c"),
+            ("PUT", "/v1/threads/a"),
+            ("GET", "/v2/threads/a"),
+            ("GET", ""),
+        ]:
+            assert straight._find(method, path) is None, "left to Starlette, which says what is wrong"
+        async with client(jan, base_url="http://localhost") as http:
+            made = (await http.post("/v1/threads", json={})).json()["id"]
+            assert (await http.get(f"/v1/threads/{made}/messages")).json()["data"] == []
+            assert (await http.get("/v1/models/scripted")).json()["id"] == "scripted", "a value with slashes"
+            wrong = await http.put(f"/v1/threads/{made}")
+            assert wrong.status_code == 405
+            assert "POST" in wrong.headers["allow"]
+            assert (await http.get(f"/v1/threads/{made}/nothing")).status_code == 404
+
+
+@pytest.mark.anyio
+async def test_the_least_that_is_asked_often_goes_past_starlette(tmp_path: Path) -> None:
+    async with wired(tmp_path, modules=EVERYTHING) as jan:
+        straight = next(one for one in layers(create_app(jan)) if isinstance(one, _Straight))
+        for endpoint in jan.endpoints.values():
+            for one in endpoint.operations().values():
+                if one.path is not None and "{" in one.path and ":path" not in one.path:
+                    assert straight._find(str(one.method), one.path.replace("{", "").replace("}", "")), one.qualified
+
+
+def layers(app: Any) -> Iterator[Any]:
+    """The ASGI apps inside one another, outermost first."""
+    while app is not None:
+        yield app
+        app = getattr(app, "app", None) or getattr(app, "_app", None)

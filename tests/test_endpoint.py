@@ -10,8 +10,8 @@ from jan_core.endpoint import Endpoint, internal, operation
 from jan_core.endpoints.chat import Chat
 from jan_core.endpoints.models import Models
 from jan_core.errors import NotSupported
-from jan_core.pages import Page, PageQuery
 from jan_core.schemas.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionRequest
+from jan_core.schemas.pages import Page, PageQuery
 from jan_core.testing.memory import ModelsInMemory
 from jan_core.testing.scripted import ScriptedChat
 from tests.notes import Note, NoteEvent, NoteRequest, Notes, NotesInMemory

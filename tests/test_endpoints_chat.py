@@ -19,14 +19,16 @@ pytestmark = pytest.mark.anyio
 OPTIONAL = ["list", "retrieve", "update", "delete", "messages", "count_tokens", "template"]
 
 
-@pytest.fixture(params=["scripted", "llamacpp"])
-async def jan(request: pytest.FixtureRequest, tmp_path: Path, root: Path) -> AsyncIterator[Jan]:
+@pytest.fixture(params=["scripted", "llamacpp"], scope="module")
+async def jan(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared_root: Path
+) -> AsyncIterator[Jan]:
     """An app with an implementation of `chat` and one model."""
     if request.param == "scripted":
-        async with wired(tmp_path) as scripted:
+        async with wired(tmp_path_factory.mktemp("scripted")) as scripted:
             yield scripted
     else:
-        async with open_jan(root, jan_llamacpp={"threads": 1, "context": 512}) as real:
+        async with open_jan(shared_root, jan_llamacpp={"threads": 1, "context": 512}) as real:
             yield real
 
 

@@ -20,14 +20,16 @@ from tests.pinned import spec
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["scripted", "llamacpp"])
-async def jan(request: pytest.FixtureRequest, tmp_path: Path, root: Path) -> AsyncIterator[Jan]:
+@pytest.fixture(params=["scripted", "llamacpp"], scope="module")
+async def jan(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared_root: Path
+) -> AsyncIterator[Jan]:
     """An app with an implementation of `embeddings` and one model."""
     if request.param == "scripted":
-        async with wired(tmp_path, modules=EVERYTHING) as scripted:
+        async with wired(tmp_path_factory.mktemp("scripted"), modules=EVERYTHING) as scripted:
             yield scripted
     else:
-        async with open_jan(root, jan_llamacpp={"threads": 1, "context": 256}) as real:
+        async with open_jan(shared_root, jan_llamacpp={"threads": 1, "context": 256}) as real:
             yield real
 
 

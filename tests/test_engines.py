@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Callable
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 
 from jan_core.app import Jan
 from jan_core.backend import Engine
+from jan_core.discovery import Installed
 from jan_core.endpoints.engines import Engines
 from jan_core.errors import Conflict
 from jan_core.inprocess import client
@@ -42,6 +44,7 @@ class Red(Engine):
     def __init__(self, settings: Any, jan: Jan) -> None:
         super().__init__(settings, jan)
         self.held: dict[tuple[str, str], int | None] = {}
+        self.looked = 0
 
     def loaded(self) -> list[EngineModel]:
         return [self.shown(*key) for key in self.held]
@@ -50,14 +53,17 @@ class Red(Engine):
         self.held[location.id, purpose] = next(CLOCK)
         return self.shown(location.id, purpose)
 
-    async def unload(self, model: str, *, force: bool = False) -> list[EngineModel]:
-        found = [key for key in self.held if key[0] == model]
+    async def unload(self, model: str, *, purpose: str | None = None, force: bool = False) -> list[EngineModel]:
+        found = [key for key in self.held if key[0] == model and purpose in (None, key[1])]
         if any(self.held[key] is None for key in found) and not force:
             raise Conflict("in use", code="model_in_use")
         gone = [self.shown(*key) for key in found]
         for key in found:
             del self.held[key]
         return gone
+
+    def look_again(self) -> None:
+        self.looked += 1
 
     def estimate(self, location: ModelLocation, purpose: str = "") -> Estimate:
         return Estimate(total=5, parts={"weights": 5})
@@ -89,7 +95,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
             "models-m": part(monkeypatch, "models-m", provide_models=lambda: ModelsInMemory(dict(MODELS))),
             "chat-c": part(monkeypatch, "chat-c", provide_chat=provide_chat),
         }
-        return wired(tmp_path, {"aliases": {"alias": "m"}}, modules=modules, endpoints=ALL, **parts)
+        return wired(tmp_path, {"aliases": {"alias": "m", "picked": "m@blue"}}, modules=modules, endpoints=ALL, **parts)
 
     return make
 
@@ -131,6 +137,12 @@ async def test_unloading_takes_every_purpose_and_engine_or_the_one_that_is_picke
         await post(http, "/engines/load", **body)
     status, told = await post(http, "/engines/unload", model="m@blue")
     assert (status, [one["engine"] for one in told["data"]]) == (200, ["blue"])
+    for body in ({"model": "m@blue"}, {"model": "m", "purpose": "y"}):
+        await post(http, "/engines/load", **body)
+    status, told = await post(http, "/engines/unload", model="picked")
+    assert [(one["engine"], one["purpose"]) for one in told["data"]] == [("blue", "")], "an alias picks an engine too"
+    status, told = await post(http, "/engines/unload", model="m", purpose="y")
+    assert [(one["engine"], one["purpose"]) for one in told["data"]] == [("red", "y")]
     status, told = await post(http, "/engines/unload", model="alias")
     assert (status, told["object"], len(told["data"])) == (200, "list", 2)
     assert await listed(http) == [("b", "blue", "")]
@@ -143,8 +155,10 @@ async def test_one_that_is_in_use_is_refused_and_one_whose_files_are_gone_is_not
         jan.backend(Red).held["m", ""] = None
         status, told = await post(http, "/engines/unload", model="m")
         assert (status, told["error"]["code"]) == (409, "model_in_use")
+        assert jan.backend(Red).looked == 0
         await jan.models.delete("m")
-        assert (await post(http, "/engines/unload", model="m", force=True))[0] == 200
+        assert (jan.backend(Red).looked, jan.backend(Blue).looked) == (1, 1), "its files are gone: it need not stay"
+        assert (await post(http, "/engines/unload", model="m@red", force=True))[0] == 200
         status, told = await post(http, "/engines/unload", model="m")
         assert (status, told["error"]["code"]) == (404, "model_not_found")
 
@@ -168,6 +182,17 @@ async def test_a_bad_request_names_the_field(
     found, told = await post(http, "/engines/load", **body)
     assert (found, told["error"]["param"]) == (status, param)
     assert code in (None, told["error"]["code"])
+
+
+async def test_what_is_installed_and_not_chosen_is_told_with_its_line(build: Build) -> None:
+    async with build() as jan, client(jan, base_url="http://localhost") as http:
+        told = (await post(http, "/engines/load", model="odd"))[1]["error"]["message"]
+        assert told.endswith("Install a module that runs it, and choose that under [endpoints] of jan.toml.")
+        green = Installed("modules", "chat-green", "jan-chat-green 1.0", EntryPoint("chat-green", "x", "jan.modules"))
+        jan.discovery.installed["modules"].append(green)
+        told = (await post(http, "/engines/load", model="m@green"))[1]["error"]["message"]
+        assert "'m@green' needs the engine 'green'; engines here: red, blue." in told
+        assert told.endswith('write chat = ["chat-c", "chat-green"] under [endpoints] of jan.toml.')
 
 
 async def test_it_is_an_endpoint_like_the_others(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:

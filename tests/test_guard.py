@@ -279,7 +279,7 @@ def test_size_by_counting(server: Server, chunks: int, status: int) -> None:
         client.send(b"0\r\n\r\n")
     checked(client.reply(), status)
     if status == 413:
-        assert server.app.events.get(timeout=5).startswith("disconnect /echo")
+        assert server.app.events.get(timeout=30).startswith("disconnect /echo")
         assert client.ended()
 
 
@@ -366,10 +366,10 @@ def test_it_takes_no_time() -> None:
     async def many(app: Any) -> float:
         best = 1.0
         for _ in range(20):
-            began = time.perf_counter()
+            began = time.process_time()
             for _ in range(500):
                 await app(scope, nothing, nothing)
-            best = min(best, time.perf_counter() - began)
+            best = min(best, time.process_time() - began)
         return best / 500 * 1e6
 
     cost = asyncio.run(many(guarded(nothing))) - asyncio.run(many(nothing))

@@ -14,8 +14,11 @@ from starlette.routing import Route
 
 from jan_core import http
 from jan_core.endpoint import Endpoint
+from jan_core.endpoints.assistants import Assistants
 from jan_core.endpoints.chat import Chat
+from jan_core.endpoints.messages import Messages
 from jan_core.endpoints.models import Models
+from jan_core.endpoints.threads import Threads
 from jan_core.openapi import describe, document
 from jan_core.requests import UnderWay
 from jan_core.testing.memory import ModelsInMemory
@@ -106,6 +109,18 @@ def test_every_reply_names_what_the_api_names() -> None:
         assert (good, missing) == (total, []), family
 
 
+def test_conversations_name_what_the_api_names_and_only_runs_are_missing() -> None:
+    oracle = spec()
+    served = document({"assistants": Assistants, "threads": Threads, "messages": Messages})
+    good, total, missing = oracle.coverage(served, "assistants")
+    assert (good, missing) == (total, [])
+    assert total == 5
+    good, total, missing = oracle.coverage(served, "threads")
+    assert good == 9
+    assert len(missing) == total - good
+    assert all("/runs" in one and one.endswith("not served") for one in missing), missing
+
+
 def test_only_what_is_served_is_described() -> None:
     assert {path.split("/")[2] for path in document({"models": Models})["paths"]} == {"models"}
     assert b"/v1/chat" not in describe({"models": ModelsInMemory()})
@@ -153,9 +168,9 @@ def test_schemathesis_reads_it_and_finds_no_5xx(tmp_path: Path) -> None:
     import schemathesis
 
     from jan_core.inprocess import client
-    from jan_core.testing.wired import wired
+    from jan_core.testing.wired import EVERYTHING, wired
 
-    jan = wired(tmp_path, {"server": {"log_requests": False}})
+    jan = wired(tmp_path, {"server": {"log_requests": False}}, modules=EVERYTHING)
     made = document({name: endpoint.declared() for name, endpoint in jan.endpoints.items()})
     schema = schemathesis.openapi.from_dict(made)
     operations = [found.ok() for found in schema.get_all_operations()]

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jan_core.errors import InvalidRequest
-from jan_core.pages import Page, PageQuery, cut
+from jan_core.pages import cut
+from jan_core.schemas.pages import Page, PageQuery
 from jan_core.validation import parse_query
 from tests.notes import Note
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,14 +13,22 @@ import pytest
 
 from jan_core.limits import Limits
 from jan_core.protocol import LINGER_SECONDS, PIPELINED
-from tests.sockets import HOST, LINUX, LOOPS, Client, Process, Server, serving
+from tests.sockets import HOST, KEPT_SECONDS, LINUX, LOOPS, Client, Process, Server, serving
 
 SHORT = Limits(header_bytes=2048, header_count=100, header_seconds=0.2, body_seconds=0.25, write_seconds=0.3)
+PATIENT = Limits(header_seconds=0.4, body_seconds=1, write_seconds=1)
+"""For clients that are slow and must not be cut off: here a busy machine may hold the test itself up."""
 
 
 @pytest.fixture(params=LOOPS, scope="module")
 def short_server(request: pytest.FixtureRequest) -> Iterator[Server]:
     with serving(SHORT, request.param) as server:
+        yield server
+
+
+@pytest.fixture(params=LOOPS, scope="module")
+def patient(request: pytest.FixtureRequest) -> Iterator[Server]:
+    with serving(PATIENT, request.param) as server:
         yield server
 
 
@@ -59,11 +68,11 @@ def test_pipelined_requests_are_answered_in_order(short: Server) -> None:
 
 def test_an_idle_connection_is_kept_as_long_as_told(short: Server) -> None:
     client = short.connect()
+    asked = time.monotonic()
     client.send(b"GET /echo HTTP/1.1\r\n%s\r\n" % HOST)
     assert client.reply().status == 200
-    began = time.monotonic()
     assert client.ended()
-    assert 0.5 < time.monotonic() - began < 3
+    assert KEPT_SECONDS <= time.monotonic() - asked < 20
 
 
 def test_an_idle_connection_outlives_the_header_limit(short: Server) -> None:
@@ -83,9 +92,9 @@ def test_an_answer_may_take_longer_than_the_client_and_the_next_request_waits(sh
         slow.send(b"GET")
         slow.refused(408, "request_timeout")
         slow = short.connect()
+    client.send(b"TP/1.1\r\n%s\r\n" % HOST)
     short.app.gate.set()
     assert json.loads(client.reply().body)["path"] == "/gate"
-    client.send(b"TP/1.1\r\n%s\r\n" % HOST)
     assert json.loads(client.reply().body)["path"] == "/echo"
 
 
@@ -97,9 +106,11 @@ def test_a_server_that_does_not_read_does_not_blame_the_client(short: Server) ->
         slow.send(b"GET")
         slow.refused(408, "request_timeout")
         slow = short.connect()
+    rest = threading.Thread(target=client.send, args=(b"b" * 200_000,))
+    rest.start()  # on its way when the server begins to read
     short.app.gate.set()
-    client.send(b"b" * 200_000)
     assert json.loads(client.reply().body)["size"] == 400_000
+    rest.join()
 
 
 def test_an_offer_to_upgrade_is_ignored_and_the_body_kept(short: Server) -> None:
@@ -184,7 +195,7 @@ def test_trailers_and_chunk_extensions_are_limited(short: Server) -> None:
         client = short.connect()
         client.send(b"POST /echo HTTP/1.1\r\n%stransfer-encoding: chunked\r\n\r\n" % HOST + junk)
         client.refused(431, "headers_too_large")
-        assert short.app.events.get(timeout=5) == "disconnect /echo 0"
+        assert short.app.events.get(timeout=30) == "disconnect /echo 0"
 
 
 def test_the_number_of_headers(short: Server) -> None:
@@ -202,7 +213,7 @@ def test_too_many_requests_ahead_of_the_answers_end_the_connection(short: Server
         client.send(b"GET / HTTP/1.1\r\n\r\n" * (PIPELINED + 2))
     assert client.ended()
     short.app.gate.set()
-    assert short.app.events.get(timeout=5) == "disconnect /gate 0"
+    assert short.app.events.get(timeout=30) == "disconnect /gate 0"
 
 
 # 408
@@ -240,7 +251,7 @@ def drip(client: Client) -> int:
 def test_headers_that_drip(short: Server) -> None:
     client = short.connect()
     client.send(b"GET / HTTP/1.1\r\nx: ")
-    assert 2 < drip(client) < 100
+    assert 0 < drip(client) < 100
 
 
 def test_a_connection_without_a_byte_is_closed(short: Server) -> None:
@@ -253,25 +264,23 @@ def test_a_body_that_stops(short: Server, framing: bytes, start: bytes) -> None:
     client = short.connect()
     client.send(b"POST /echo HTTP/1.1\r\n%s%s\r\n\r\n" % (HOST, framing) + start)
     client.refused(408, "request_timeout")
-    assert short.app.events.get(timeout=LINGER_SECONDS / 2).startswith("disconnect /echo")
+    assert short.app.events.get(timeout=0.9 * LINGER_SECONDS).startswith("disconnect /echo")
 
 
 def test_a_body_that_drips(short: Server) -> None:
     client = short.connect()
     client.send(b"POST /echo HTTP/1.1\r\n%scontent-length: 100000\r\n\r\n" % HOST)
-    assert 2 < drip(client) < 100
-    assert short.app.events.get(timeout=5).startswith("disconnect /echo")
+    assert 0 < drip(client) < 100
+    assert short.app.events.get(timeout=30).startswith("disconnect /echo")
 
 
-def test_a_body_that_is_slow_but_comes_is_taken(short: Server) -> None:
-    client, slow = short.connect(), short.connect()
+def test_a_body_that_is_slow_but_comes_is_taken(patient: Server) -> None:
+    client, pause, began = patient.connect(), threading.Event(), time.monotonic()
     client.send(b"POST /echo HTTP/1.1\r\n%scontent-length: 20000\r\n\r\n" % HOST + b"b" * 2000)
     for _ in range(9):
+        pause.wait(0.15)
         client.send(b"b" * 2000)
-        slow.sock.settimeout(0.05)
-        with pytest.raises(TimeoutError):
-            slow.sock.recv(1)
-        slow = short.connect()
+    assert time.monotonic() - began > PATIENT.body_seconds
     assert json.loads(client.reply().body)["size"] == 20000
 
 
@@ -281,7 +290,7 @@ def test_a_body_that_stops_after_the_answer_began_ends_the_connection(short: Ser
     with suppress(ConnectionResetError):
         while client.sock.recv(1 << 20):
             pass
-    assert short.app.events.get(timeout=5) == "disconnect /flood"
+    assert short.app.events.get(timeout=30) == "disconnect /flood"
 
 
 def test_a_client_that_is_to_be_told_to_go_on_is_waited_for(short: Server) -> None:
@@ -316,20 +325,21 @@ def test_a_client_that_does_not_read_is_dropped(short: Server, path: bytes) -> N
         short.lost.get()
     client = short.connect(receive_buffer=4096)
     client.send(b"GET %s HTTP/1.1\r\n%s\r\n" % (path, HOST))
-    short.lost.get(timeout=5)
+    short.lost.get(timeout=30)
     if path == b"/flood":
-        assert short.app.events.get(timeout=5) == "disconnect /flood"
+        assert short.app.events.get(timeout=30) == "disconnect /flood"
 
 
-def test_a_slow_reader_that_reads_gets_it_all(short: Server) -> None:
-    client = short.connect(receive_buffer=65536)
+def test_a_slow_reader_that_reads_gets_it_all(patient: Server) -> None:
+    client = patient.connect(receive_buffer=65536)
     client.send(b"GET /big HTTP/1.1\r\n%s\r\n" % HOST)
-    reads = short.connect()
+    began = time.monotonic()
     for _ in range(3):
         assert len(client.file.read(1_000_000)) == 1_000_000
-        reads.send(b"GET")
-        reads.refused(408, "request_timeout")
-        reads = short.connect()
+        slow = patient.connect()
+        slow.send(b"GET")
+        slow.refused(408, "request_timeout")
+    assert time.monotonic() - began > PATIENT.write_seconds
     assert len(client.file.read()) > 27_000_000
 
 

@@ -185,7 +185,7 @@ async def test_under_way_counts_and_ends() -> None:
     await started.wait()
     assert (len(under_way), under_way.stopping) == (1, False)
     under_way.stop()
-    await asyncio.wait({task}, timeout=10)
+    await asyncio.wait({task}, timeout=60)
     assert (task.cancelled(), under_way.stopping) == (True, True)
     under_way.discard(task)
     under_way.discard(task)

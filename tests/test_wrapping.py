@@ -162,7 +162,7 @@ async def test_star_goes_around_every_operation_internal_ones_and_streams_too() 
 
 
 def _page() -> Any:
-    from jan_core.pages import PageQuery
+    from jan_core.schemas.pages import PageQuery
 
     return PageQuery()
 

@@ -90,16 +90,17 @@ def show(
 ) -> None:
     """Show what is known of a model."""
 
-    async def found(jan: Jan) -> tuple[Any, Any, Any]:
+    async def found(jan: Jan) -> tuple[Any, Any, Any, bool]:
         where = await jan.models.locate(model)
-        return await jan.models.retrieve(model), where, _estimate(jan, where, model)
+        return await jan.models.retrieve(model), where, _estimates(jan, where, model), model in jan.aliases.targets
 
-    told, where, needed = _with_app(root, config, found)
+    told, where, needed, is_alias = _with_app(root, config, found)
     shown = {**told.model_dump(), **where.model_dump(exclude={"id", "revision"})}
-    if where.id != told.id:
-        shown["alias_of"] = where.id
+    if where.id != told.id:  # what follows an @ is told as its engine
+        shown["alias_of" if is_alias else "id"] = where.id
     if as_json:
-        print(json.dumps({**shown, "memory": needed and needed.model_dump()}, indent=2))
+        memory = {purpose: one.model_dump() for purpose, one in needed.items()}
+        print(json.dumps({**shown, "memory": memory.pop("", None), "memory_for": memory}, indent=2))
         return
     for key, value in shown.items():
         if isinstance(value, dict):
@@ -108,9 +109,9 @@ def show(
                 print(f"  {inner}: {_short(text)}")
         elif value is not None:
             print(f"{key}: {_short(value)}")
-    if needed is not None:
-        parts = ", ".join(f"{name} {_mib(size)}" for name, size in needed.parts.items() if size)
-        print(f"memory: about {_mib(needed.total)} MiB when loaded ({parts})")
+    for purpose, one in needed.items():
+        parts = ", ".join(f"{name} {_mib(size)}" for name, size in one.parts.items() if size)
+        print(f"memory{purpose and f' for {purpose}'}: about {_mib(one.total)} MiB when loaded ({parts})")
 
 
 @app.command()
@@ -130,19 +131,30 @@ def load(
 
 @app.command()
 def unload(
-    model: Annotated[str, typer.Argument(help="The model's id, or an alias.")],
+    model: Annotated[str, typer.Argument(help="The model's id, an alias, or `model@engine`.")],
     root: Root = None,
     config: ConfigFile = None,
     url: Url = None,
+    purpose: Annotated[
+        str | None, typer.Option(help="Only what was loaded for this.", show_default="whatever for")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Also where it is in use: its requests get an error.")] = False,
     as_json: Json = False,
 ) -> None:
     """Have the running server take a model out of memory."""
-    gone = ask(root, config, url, "POST /engines/unload", {"model": model, "force": force})["data"]
+    asked = {"model": model, "purpose": purpose, "force": force}
+    gone = ask(root, config, url, "POST /engines/unload", asked)["data"]
     if as_json:
         print(json.dumps(gone, indent=2))
         return
-    print("\n".join(f"{one['id']} is unloaded." for one in gone) or f"{model} was not loaded.")
+    several = len({one["engine"] for one in gone}) > 1
+    for one in gone:
+        what = f"{one['id']} ({one['purpose']})" if one["purpose"] else one["id"]
+        where = f" on {one['engine']}" if several else ""
+        print(f"{what}{where} is unloaded.")
+    if not gone:
+        what = model if purpose is None else f"{model} ({purpose or 'for writing'})"
+        print(f"{what} was not loaded.")
 
 
 @app.command()
@@ -163,16 +175,22 @@ def rm(
     print(f"{_with_app(root, config, remove)} is gone.")
 
 
-def _estimate(jan: Jan, where: ModelLocation, asked: str) -> Estimate | None:
-    """What the model will need in memory; None, and a note on stderr, where that cannot be told."""
+def _estimates(jan: Jan, where: ModelLocation, asked: str) -> dict[str, Estimate]:
+    """What the model will need in memory, by what it is loaded for; a note on stderr where that cannot be told."""
     from jan_core.engines import RunningEngines
-    from jan_core.errors import InvalidRequest
+    from jan_core.errors import InvalidRequest, NotSupported
 
+    found: dict[str, Estimate] = {}
     try:
-        return RunningEngines(jan).engine_of(where, asked).estimate(where)
+        engine = RunningEngines(jan).engine_of(where, asked)
+        for purpose in engine.purposes:
+            try:
+                found[purpose] = engine.estimate(where, purpose)
+            except NotSupported:
+                continue  # the model is not made for that
     except InvalidRequest as error:
         print(f"note: {error.message}", file=sys.stderr)
-        return None
+    return found
 
 
 def _mib(size: int) -> int:

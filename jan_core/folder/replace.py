@@ -9,9 +9,13 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-import sys
+import time
 from pathlib import Path
 
+from jan_core.folder.calls import DISK
+
+LEFT_OVER = 60.0
+"""Seconds after which an unfinished file is taken for one that nobody will finish."""
 TEMPORARY = ".tmp-"
 """How the name of an unfinished file begins. One that a crash left behind may be removed at any time."""
 
@@ -28,57 +32,44 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
     """
     target = Path(path)
     temporary = target.parent / (TEMPORARY + secrets.token_hex(8))
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    descriptor = DISK.create(temporary)
     try:
         try:
             _keep_permissions(target, temporary)
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
-            sync_file(descriptor)
+            DISK.write(descriptor, data, 0)
+            DISK.sync(descriptor)
         finally:
-            os.close(descriptor)
-        os.replace(temporary, target)
+            DISK.close(descriptor)
+        DISK.replace(temporary, target)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        try:
+            DISK.unlink(temporary)
+        except FileNotFoundError:
+            pass
         raise
-    sync_folder(target.parent)
+    DISK.sync_folder(target.parent)
+
+
+def remove_leftovers(folder: str | os.PathLike[str]) -> None:
+    """Remove what writes that a crash broke off left in a folder. Blocks; what cannot be removed stays."""
+    try:
+        for name in os.listdir(folder):
+            if name.startswith(TEMPORARY):
+                path = os.path.join(folder, name)
+                if time.time() - os.lstat(path).st_mtime > LEFT_OVER:
+                    DISK.unlink(path)
+    except OSError:
+        pass
 
 
 def sync_file(descriptor: int) -> None:
-    """Return when what was written to an open file is on the disk itself.
-
-    Raises:
-        OSError: it may not be; the file is suspect until it is read again, and flushing once more proves nothing.
-    """
-    if sys.platform == "darwin":
-        import fcntl
-
-        # A plain fsync stops at the drive's cache there. Some file systems, mostly remote ones, do not know this one.
-        try:
-            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-            return
-        except OSError as error:
-            import errno
-
-            if error.errno not in (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY):
-                raise
-    os.fsync(descriptor)
+    """As `FileCalls.sync`, which says what it promises."""
+    DISK.sync(descriptor)
 
 
 def sync_folder(path: str | os.PathLike[str]) -> None:
-    """Return when the names in a folder (new, renamed, removed) are on the disk. Nothing to do on Windows.
-
-    Raises:
-        OSError: they may not be.
-    """
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        sync_file(descriptor)
-    finally:
-        os.close(descriptor)
+    """As `FileCalls.sync_folder`, which says what it promises."""
+    DISK.sync_folder(path)
 
 
 def _keep_permissions(old: Path, new: Path) -> None:
@@ -87,4 +78,4 @@ def _keep_permissions(old: Path, new: Path) -> None:
     except FileNotFoundError:
         return
     if stat.S_ISREG(found.st_mode):
-        new.chmod(stat.S_IMODE(found.st_mode))
+        DISK.chmod(new, stat.S_IMODE(found.st_mode))

@@ -35,7 +35,7 @@ def _without_default(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
 
-def _finite(value: dict[str, Any]) -> dict[str, Any]:
+def finite(value: dict[str, Any]) -> dict[str, Any]:
     """Refuse numbers such as 1e999, which JSON allows and which become infinite in Python."""
     todo: list[Any] = [value]
     while todo:
@@ -61,7 +61,7 @@ MOST = 2048
 Text = Annotated[str, Field(min_length=1)]
 """A string that is not empty."""
 
-JsonObject = Annotated[dict[str, Any], AfterValidator(_finite)]
+JsonObject = Annotated[dict[str, Any], AfterValidator(finite)]
 """Any JSON object, such as a JSON schema, whose numbers are finite."""
 
 Metadata = Annotated[

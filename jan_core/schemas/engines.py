@@ -75,6 +75,8 @@ class EngineUnload(Request):
     """Which model to unload."""
 
     model: Annotated[str, Field(min_length=1, max_length=512)]
-    """The model's id, or an alias. It is unloaded whatever it was loaded for; `model@engine` takes one engine's."""
+    """The model's id, or an alias. `model@engine` takes one engine's only."""
+    purpose: Annotated[str | None, Field(max_length=64, pattern=r"^[a-z0-9_-]*$")] = None
+    """Only what was loaded for this; null is whatever for."""
     force: bool = False
     """Also where it is in use: the requests that it is answering end with an error."""

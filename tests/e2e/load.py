@@ -49,10 +49,10 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(120)
         assert not [thread for thread in self._threads if thread.is_alive()], "a request hangs"
 
-    def answered_after(self, moment: float, seconds: float = 30) -> float:
+    def answered_after(self, moment: float, seconds: float = 60) -> float:
         """Wait for a right answer that ended after a moment; returns when it ended."""
 
         def found() -> float | None:

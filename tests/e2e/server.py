@@ -117,13 +117,13 @@ class JanServer:
             raw.leave()
         self.process.terminate()
         try:
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
         finally:
             for reader in self._readers:
-                reader.join(20)
+                reader.join(60)
             for pipe in (self.process.stdout, self.process.stderr):
                 if pipe is not None:
                     pipe.close()
@@ -147,7 +147,7 @@ class JanServer:
         self._raws.append(Raw(self.port, self.checks))
         return self._raws[-1]
 
-    def line_of(self, request_id: str, seconds: float = 20) -> dict[str, Any]:
+    def line_of(self, request_id: str, seconds: float = 60) -> dict[str, Any]:
         """The log's line of a request, waited for."""
         return self._wait(
             lambda: next((line for line in self.log if line.get("request_id") == request_id), None),
@@ -155,7 +155,7 @@ class JanServer:
             f"a line in the log for {request_id}",
         )
 
-    def lines_with(self, count: int, seconds: float = 20, **facts: Any) -> list[dict[str, Any]]:
+    def lines_with(self, count: int, seconds: float = 60, **facts: Any) -> list[dict[str, Any]]:
         """At least `count` lines of the log that have these facts, waited for."""
 
         def found() -> list[dict[str, Any]]:

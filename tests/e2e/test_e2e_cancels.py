@@ -22,11 +22,12 @@ import pytest
 from tests.benchmarks.common import percentile
 from tests.e2e.raw import CHAT, Raw
 from tests.e2e.server import LINUX, MODEL, JanServer, add_model, until, write_config
+from tests.smollm2 import GO_ON
 
 pytestmark = [pytest.mark.faults, LINUX]
 
 SLOTS = 2
-BATCH = 64
+BATCH = 32
 """Tokens of a prompt that are read in one go, which nothing interrupts; Jan's default."""
 DECODING, READING = 200, 500
 """Milliseconds until a slot is free, promised for a machine with nothing else to do."""
@@ -54,7 +55,7 @@ def left(tmp_path_factory: pytest.TempPathFactory, smollm2_path: Path) -> Iterat
 
 def body(text: str, **more: Any) -> dict[str, Any]:
     messages = [{"role": "user", "content": text}]
-    return {"model": MODEL, "messages": messages, "max_tokens": 900, "logit_bias": {"2": -100}, **more}
+    return {"model": MODEL, "messages": messages, "max_tokens": 900, **GO_ON, **more}
 
 
 def made(chance: random.Random, number: int, long_ones: float) -> Sent:
@@ -116,7 +117,7 @@ def test_clients_leave_at_random_moments(left: JanServer, full_counts: bool) -> 
         if loading := number % 10 == 1:
             os.kill(worker, signal.SIGKILL)
             # Until its parent has taken note, the next request is handed to it and ends with it.
-            until(lambda gone=worker: not Path(f"/proc/{gone}").exists(), 10, "the server took note")  # type: ignore[misc]
+            until(lambda gone=worker: not Path(f"/proc/{gone}").exists(), 60, "the server took note")  # type: ignore[misc]
             loads += 1
         over = played(left, round_)
         answered = all_slots(left, number)
@@ -138,7 +139,7 @@ def test_clients_leave_at_random_moments(left: JanServer, full_counts: bool) -> 
         median, p95 = statistics.median(ms), percentile(ms, 95)
         print(
             f"{what}: all slots free after {median:.0f} ms (median of {len(ms)}; p95 {p95:.0f}, worst {ms[-1]:.0f}; "
-            f"promised {promised} where a batch takes 200 ms or less, here it took {slow:.0f})"
+            f"promised {promised} where a batch takes 250 ms or less, here it took {slow:.0f})"
         )
         # A batch is what cannot be interrupted: the one under way, and the one begun while its end was told.
         assert median <= max(promised, 3 * slow), what

@@ -9,6 +9,7 @@ import openai
 import pytest
 
 from tests.e2e.server import MODEL, JanServer
+from tests.smollm2 import GO_ON
 
 HELLO = [{"role": "user", "content": "Say hello"}]
 STORY = [{"role": "user", "content": "Write a long story"}]
@@ -32,8 +33,8 @@ def streamed(client: openai.OpenAI, messages: Any = STORY, model: str = MODEL, *
 
 
 def test_a_stream_and_a_plain_reply_say_the_same(client: openai.OpenAI) -> None:
-    reply = plain(client, temperature=0, max_tokens=12)
-    text, reason, usage, chunks = streamed(client, temperature=0, max_tokens=12)
+    reply = plain(client, **GO_ON, temperature=0, max_tokens=12)
+    text, reason, usage, chunks = streamed(client, **GO_ON, temperature=0, max_tokens=12)
     assert text == reply.choices[0].message.content != ""
     assert reason == reply.choices[0].finish_reason == "length"
     told = [(one.prompt_tokens, one.completion_tokens, one.total_tokens) for one in (usage, reply.usage)]
@@ -80,7 +81,7 @@ def test_the_answer_ends_before_a_stop_string(client: openai.OpenAI, several: bo
 
 def test_both_names_of_the_limit(client: openai.OpenAI) -> None:
     for limit in ({"max_tokens": 4}, {"max_completion_tokens": 4}):
-        reply = plain(client, **limit)
+        reply = plain(client, **GO_ON, **limit)
         assert (reply.usage.completion_tokens, reply.choices[0].finish_reason) == (4, "length")
     with pytest.raises(openai.BadRequestError) as refused:
         plain(client, max_tokens=4, max_completion_tokens=4)
@@ -88,7 +89,7 @@ def test_both_names_of_the_limit(client: openai.OpenAI) -> None:
 
 
 def test_several_choices(client: openai.OpenAI) -> None:
-    reply = plain(client, n=3, seed=1, temperature=1, max_tokens=8)
+    reply = plain(client, **GO_ON, n=3, seed=1, temperature=1, max_tokens=8)
     assert [choice.index for choice in reply.choices] == [0, 1, 2]
     assert [choice.finish_reason for choice in reply.choices] == ["length"] * 3
     assert len({choice.message.content for choice in reply.choices}) == 3
@@ -98,7 +99,7 @@ def test_several_choices(client: openai.OpenAI) -> None:
 
 
 def test_more_choices_than_slots_come_in_rounds(client: openai.OpenAI) -> None:
-    reply = plain(client, n=6, seed=1, temperature=1, max_tokens=4)
+    reply = plain(client, **GO_ON, n=6, seed=1, temperature=1, max_tokens=4)
     assert [choice.index for choice in reply.choices] == list(range(6))
     assert len({choice.message.content for choice in reply.choices}) > 2
     assert reply.usage.completion_tokens == 24
@@ -149,7 +150,7 @@ def test_a_conversation_longer_than_the_context_is_refused(client: openai.OpenAI
 
 
 def test_an_answer_that_fills_the_context_ends_with_length(client: openai.OpenAI) -> None:
-    options: Any = {"model": "small", "max_tokens": 10_000, "logit_bias": {END_TOKEN: -100}}
+    options: Any = {"model": "small", "max_tokens": 10_000, **GO_ON}
     reply = plain(client, [{"role": "user", "content": "word " * 190}], **options)
     assert reply.choices[0].finish_reason == "length"
     assert reply.usage.total_tokens == 256
@@ -159,10 +160,10 @@ def test_an_answer_that_fills_the_context_ends_with_length(client: openai.OpenAI
 
 
 def test_the_models_parameters_hold_where_a_request_gives_none(client: openai.OpenAI) -> None:
-    assert plain(client, model="small").usage.completion_tokens == 3
-    assert streamed(client, model="small")[2].completion_tokens == 3
-    assert plain(client, model="small", max_tokens=5).usage.completion_tokens == 5
-    assert plain(client, model="small", max_completion_tokens=6).usage.completion_tokens == 6
+    assert plain(client, model="small", **GO_ON).usage.completion_tokens == 3
+    assert streamed(client, model="small", **GO_ON)[2].completion_tokens == 3
+    assert plain(client, model="small", **GO_ON, max_tokens=5).usage.completion_tokens == 5
+    assert plain(client, model="small", **GO_ON, max_completion_tokens=6).usage.completion_tokens == 6
     texts = [plain(client, model="small", seed=seed).choices[0].message.content for seed in (1, 2)]
     assert texts[0] == texts[1], "the temperature 0 of model.json did not hold"
     hot = {plain(client, model="small", seed=s, temperature=2).choices[0].message.content for s in (1, 2, 3)}
@@ -187,7 +188,7 @@ def test_a_bad_value_in_model_json_is_told(client: openai.OpenAI, model: str, co
 def test_the_log_tells_tokens_and_never_what_was_said(shared: JanServer) -> None:
     secret = "the harvest moon password"
     reply = shared.client().chat.completions.with_raw_response.create(
-        model=MODEL, messages=[{"role": "user", "content": secret}], max_tokens=5
+        model=MODEL, messages=[{"role": "user", "content": secret}], max_tokens=5, **GO_ON
     )
     usage = reply.parse().usage
     line = shared.line_of(reply.headers["x-request-id"])

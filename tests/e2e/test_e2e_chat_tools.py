@@ -114,7 +114,8 @@ def add_up(chunks: Any) -> tuple[str, list[tuple[str, str]], str]:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_named_function_is_called_whatever_the_template_knows(ask: Any, model: str) -> None:
-    reply = ask([{"role": "user", "content": "2 + 3"}], model, tool_choice=named("get_weather")).choices[0]
+    once: Any = {"tool_choice": named("get_weather"), "parallel_tool_calls": False}
+    reply = ask([{"role": "user", "content": "2 + 3"}], model, **once).choices[0]
     assert check_calls(reply) == ["get_weather"]
     assert reply.message.content is None
 
@@ -169,14 +170,14 @@ def test_none_and_no_tools_are_words(ask: Any) -> None:
 
 def test_allowed_tools_narrow_the_choice(ask: Any) -> None:
     allowed = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [named("add")]}}
-    assert set(check_calls(ask(tool_choice=allowed).choices[0])) == {"add"}
+    assert set(check_calls(ask(tool_choice=allowed, parallel_tool_calls=False).choices[0])) == {"add"}
 
 
 def test_json_or_a_call(ask: Any) -> None:
     schema = {"type": "object", "properties": {"sum": DIGIT}, "required": ["sum"]}
     form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     for message in (ASK, [{"role": "user", "content": "2 + 3"}], adding()):
-        reply = ask(message, response_format=form, tools=[ADD]).choices[0]
+        reply = ask(message, response_format=form, tools=[ADD], parallel_tool_calls=False).choices[0]
         if reply.message.tool_calls:
             check_calls(reply)
         else:
@@ -191,7 +192,7 @@ def test_several_choices_call_each_for_itself(ask: Any) -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_the_result_of_a_call_goes_back_to_the_model(ask: Any, model: str) -> None:
     asked = [{"role": "user", "content": "2 + 3"}]
-    called = ask(asked, model, tool_choice=named("get_weather")).choices[0].message
+    called = ask(asked, model, tool_choice=named("get_weather"), parallel_tool_calls=False).choices[0].message
     result = {"role": "tool", "tool_call_id": called.tool_calls[0].id, "content": "Sunny, 20 degrees"}
     reply = ask([*asked, called, result], model, max_tokens=20)
     assert reply.choices[0].finish_reason in ("stop", "length", "tool_calls")

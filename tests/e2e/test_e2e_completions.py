@@ -9,9 +9,10 @@ import openai
 import pytest
 
 from tests.e2e.server import MODEL, JanServer
+from tests.smollm2 import GO_ON
 
 PATH = "/v1/completions"
-SURE: dict[str, Any] = {"temperature": 0, "max_tokens": 6, "logit_bias": {"0": -100, "2": -100}}
+SURE: dict[str, Any] = {**GO_ON, "temperature": 0, "max_tokens": 6}
 """The same tokens each time, and as many as are asked for."""
 
 

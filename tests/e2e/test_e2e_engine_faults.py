@@ -23,12 +23,13 @@ from tests.e2e.load import Load
 from tests.e2e.mutants import Mutant, mutants
 from tests.e2e.raw import CHAT
 from tests.e2e.server import LINUX, MODEL, JanServer, add_model, is_running, until, write_config
+from tests.smollm2 import GO_ON
 
 pytestmark = [pytest.mark.faults, LINUX]
 
 SLOTS = 2
 HI: Any = [{"role": "user", "content": "hi"}]
-ENDLESS: dict[str, Any] = {"model": MODEL, "messages": HI, "max_tokens": 900, "logit_bias": {"2": -100}}
+ENDLESS: dict[str, Any] = {"model": MODEL, "messages": HI, "max_tokens": 900, **GO_ON}
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def test_a_worker_that_dies_costs_only_what_it_was_answering(faulty: JanServer, 
         plain, queued = faulty.raw(), faulty.raw()
         plain.chat(**ENDLESS)
         # Both slots are taken, and the worker has had time to read the second request: what it never read is not lost.
-        until(lambda: busy(faulty) == SLOTS, 20, "both slots in use")
+        until(lambda: busy(faulty) == SLOTS, 60, "both slots in use")
         queued.chat(model=MODEL, messages=HI, max_tokens=1)
         for _ in range(20):
             next(events)
@@ -95,7 +96,7 @@ def test_kills_under_load_cost_nothing_but_what_the_worker_was_answering(faulty:
             pause.wait(chance.uniform(0, 0.3))
             moments.append(time.monotonic())
             os.kill(worker, signal.SIGKILL)
-            until(lambda dead=worker: set(faulty.workers()) - {dead}, 20, "a new worker")  # type: ignore[misc]
+            until(lambda dead=worker: set(faulty.workers()) - {dead}, 60, "a new worker")  # type: ignore[misc]
             seconds.append(load.answered_after(time.monotonic()) - moments[-1])
     assert set(load.errors()) == {"engine_error"}
     assert not load.errors(end=moments[0]), "requests were lost before anything was killed"
@@ -119,7 +120,7 @@ def test_the_official_client_sees_a_dead_worker_as_an_error(faulty: JanServer) -
     with pytest.raises(openai.APIError, match="ended unexpectedly"):
         list(stream)
     # With its own retries the client does not even notice between requests.
-    os.kill(until(lambda: answers(faulty) and faulty.workers(), 20, "a new worker")[0], signal.SIGKILL)
+    os.kill(until(lambda: answers(faulty) and faulty.workers(), 60, "a new worker")[0], signal.SIGKILL)
     reply = faulty.client(retries=2).chat.completions.create(model=MODEL, messages=HI, max_tokens=1)
     assert reply.usage is not None
 

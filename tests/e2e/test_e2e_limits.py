@@ -16,6 +16,7 @@ import pytest
 from tests.e2e.raw import CHAT, RawReply
 from tests.e2e.server import MODEL, JanServer, add_model, run_jan, until, write_config
 from tests.pinned import spec
+from tests.smollm2 import GO_ON
 
 HI: Any = [{"role": "user", "content": "hi"}]
 
@@ -29,7 +30,7 @@ def test_ten_times_the_load_is_answered_or_429_and_health_stays_quick(
     replies: list[RawReply] = []
     with JanServer(tmp_path) as server:
         server.client().chat.completions.create(model=MODEL, messages=HI, max_tokens=1)
-        body: dict[str, Any] = {"model": MODEL, "messages": HI, "max_tokens": 15, "logit_bias": {"2": -100}}
+        body: dict[str, Any] = {"model": MODEL, "messages": HI, "max_tokens": 15, **GO_ON}
 
         def load() -> None:
             for _ in range(20 if full_counts else 2):
@@ -60,7 +61,7 @@ def test_ten_times_the_load_is_answered_or_429_and_health_stays_quick(
         assert 1 <= int(reply.headers["retry-after"]) <= 60
         assert (reply.error()["type"], reply.error()["code"]) == ("rate_limit_error", "queue_full")
     p99 = sorted(times)[int(len(times) * 0.99)]
-    assert p99 < 500
+    assert p99 < (500 if full_counts else 2000), "where other tests run beside it, they slow it down too"
     print(
         f"\n{len(replies)} requests on 2 slots and 2 places: {len(answered)} answered, {len(refused)} refused; "
         f"/health: p99 {p99:.1f} ms of {len(times)}"
@@ -72,7 +73,7 @@ def test_a_full_queue_reaches_the_official_client_as_its_rate_limit_error(tmp_pa
     add_model(tmp_path, MODEL, smollm2_path)
     with JanServer(tmp_path) as server:
         client = server.client()
-        endless: dict[str, Any] = {"model": MODEL, "messages": HI, "max_tokens": 900, "logit_bias": {"2": -100}}
+        endless: dict[str, Any] = {"model": MODEL, "messages": HI, "max_tokens": 900, **GO_ON}
         stream = client.chat.completions.create(**endless, stream=True)
         next(iter(stream))
         for streamed in (False, True):
@@ -80,7 +81,7 @@ def test_a_full_queue_reaches_the_official_client_as_its_rate_limit_error(tmp_pa
                 client.chat.completions.create(model=MODEL, messages=HI, stream=streamed)
             assert int(refused.value.response.headers["retry-after"]) >= 1
         stream.close()
-        reply = until(lambda: try_once(client), 10, "the slot is free after the stream was closed")
+        reply = until(lambda: try_once(client), 60, "the slot is free after the stream was closed")
         assert reply.choices
 
 

@@ -15,11 +15,12 @@ import openai
 import pytest
 
 from tests.e2e.server import LINUX, JanServer, add_model, is_running, run_jan, until, write_config
+from tests.smollm2 import GO_ON
 
 pytestmark = LINUX
 
 HI: Any = [{"role": "user", "content": "hi"}]
-ENDLESS: dict[str, Any] = {"messages": HI, "max_tokens": 900, "logit_bias": {"2": -100}, "stream": True}
+ENDLESS: dict[str, Any] = {"messages": HI, "max_tokens": 900, **GO_ON, "stream": True}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory, smollm2_path: Path) -> Ite
     write_config(
         root,
         jan_llamacpp={"context": 1024, "slots": 2, "prompt_cache_mib": 0},
-        jan_workers={"memory_mib": 480, "wait_seconds": 20, "pinned": ["pinned"], "queue": 300},
+        jan_workers={"memory_mib": 480, "wait_seconds": 60, "pinned": ["pinned"], "queue": 300},
         aliases={"gpt-4o-mini": "a", "picked": "a@llamacpp", "nowhere": "gone"},
     )
     for name in ("a", "b", "pinned"):
@@ -81,7 +82,7 @@ def test_one_waits_while_another_is_in_use_and_goes_on_when_it_is_idle(crowded: 
     next(iter(stream))
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(say, crowded, "b")
-        until(lambda: held(crowded).get("b", {}).get("state") == "waiting", 20, "b waits for memory")
+        until(lambda: held(crowded).get("b", {}).get("state") == "waiting", 60, "b waits for memory")
         assert held(crowded)["a"]["busy"] == 1
         code, _, err = command(crowded, "models", "unload", "a")
         assert (code, "in use" in err) == (1, True)

@@ -57,6 +57,18 @@ def attacked(tmp_path_factory: pytest.TempPathFactory, smollm2_path: Path) -> It
         yield server
 
 
+@pytest.fixture
+def quick(full_counts: bool) -> float:
+    """Milliseconds within which `/health` answers; a template that blocked the server would do so for `SECONDS`."""
+    return 500 if full_counts else 900 * SECONDS
+
+
+@pytest.fixture
+def soon(full_counts: bool) -> float:
+    """Seconds until a template is refused, its worker's start included; left alone it would go on for hours."""
+    return SECONDS * (8 if full_counts else 40)
+
+
 class Pulse:
     """Asks `/health` again and again in a thread, for the time of a `with`, and keeps how long each took."""
 
@@ -113,14 +125,16 @@ def test_what_reaches_for_python_runs_nothing(attacked: JanServer, smollm2_path:
         assert not mark.exists(), payload
         assert reply.status_code == 400, payload
         error = reply.json()["error"]
-        assert str(attacked.root / "models" / "escape") in error["message"], payload
+        assert error["message"].startswith("model.json of 'escape': settings.chat_template: "), payload
         assert error["code"] == "harmful_template", "the engine's own renderer got to see it"
         refused += 1
     assert ask(http, MODEL).status_code == 200
     print(f"\n{len(ESCAPES)} escapes: executions 0, refused {refused}")
 
 
-def test_what_never_ends_or_fills_memory_is_refused_in_time(attacked: JanServer, smollm2_path: Path) -> None:
+def test_what_never_ends_or_fills_memory_is_refused_in_time(
+    attacked: JanServer, smollm2_path: Path, quick: float, soon: float
+) -> None:
     http, times = attacked.http(), []
     with Pulse(attacked) as pulse:
         for payload in FLOODS:
@@ -131,8 +145,8 @@ def test_what_never_ends_or_fills_memory_is_refused_in_time(attacked: JanServer,
             assert reply.status_code == 400, (payload, reply.text)
             assert reply.json()["error"]["code"] == "harmful_template", (payload, reply.text)
             assert ask(http, MODEL).status_code == 200
-    assert max(times) < SECONDS * 8
-    assert pulse.p99() < 500
+    assert max(times) < soon
+    assert pulse.p99() < quick
     print(
         f"\n{len(FLOODS)} floods: refused after at most {max(times):.1f} s; "
         f"/health meanwhile: p99 {pulse.p99():.1f} ms of {len(pulse.ms)}"
@@ -140,7 +154,7 @@ def test_what_never_ends_or_fills_memory_is_refused_in_time(attacked: JanServer,
 
 
 def test_what_strikes_at_one_message_only_is_ended_too(
-    attacked: JanServer, smollm2_path: Path, full_counts: bool
+    attacked: JanServer, smollm2_path: Path, full_counts: bool, quick: float, soon: float
 ) -> None:
     http, times = attacked.http(), []
     with Pulse(attacked) as pulse:
@@ -155,8 +169,8 @@ def test_what_strikes_at_one_message_only_is_ended_too(
             assert reply.json()["error"]["code"] in ("template_timeout", "out_of_memory"), reply.text
             assert ask(http, MODEL).status_code == 200
         assert ask(http, model).status_code == 200
-    assert max(times) < SECONDS * 8
-    assert pulse.p99() < 500
+    assert max(times) < soon
+    assert pulse.p99() < quick
     print(
         f"\na template that strikes at one word ({len(times)} times): ended after at most {max(times):.1f} s; "
         f"/health meanwhile: p99 {pulse.p99():.1f} ms of {len(pulse.ms)}"
@@ -167,7 +181,7 @@ def test_what_strikes_at_one_message_only_is_ended_too(
     "payload", [*ESCAPES[:4], LOOP, DOUBLING], ids=["mro", "globals", "popen", "open", "loop", "doubling"]
 )
 def test_what_strikes_only_where_tools_are_is_found_before_anybody_gives_some(
-    attacked: JanServer, smollm2_path: Path, tmp_path: Path, payload: str
+    attacked: JanServer, smollm2_path: Path, tmp_path: Path, payload: str, quick: float
 ) -> None:
     mark, http = tmp_path / "mark", attacked.http()
     trap = "{% if tools %}" + payload.replace("MARK", str(mark)) + "{% endif %}" + PLAIN
@@ -178,10 +192,12 @@ def test_what_strikes_only_where_tools_are_is_found_before_anybody_gives_some(
             assert (reply.status_code, reply.json()["error"]["code"]) == (400, "harmful_template"), reply.text
     assert not mark.exists()
     assert ask(http, MODEL).status_code == 200
-    assert pulse.p99() < 500
+    assert pulse.p99() < quick
 
 
-def test_what_strikes_at_one_tool_only_is_ended_too(attacked: JanServer, smollm2_path: Path) -> None:
+def test_what_strikes_at_one_tool_only_is_ended_too(
+    attacked: JanServer, smollm2_path: Path, quick: float, soon: float
+) -> None:
     trap = "{% if tools and tools[0]['function']['name'] == 'sesame' %}" + LOOP + "{% endif %}" + PLAIN
     model, http = templated(attacked, smollm2_path, "tool-trap", trap), attacked.http()
 
@@ -194,8 +210,8 @@ def test_what_strikes_at_one_tool_only_is_ended_too(attacked: JanServer, smollm2
         reply = given("sesame")
         seconds = time.monotonic() - began
     assert (reply.status_code, reply.json()["error"]["code"]) == (400, "template_timeout"), reply.text
-    assert seconds < SECONDS * 8
-    assert pulse.p99() < 500
+    assert seconds < soon
+    assert pulse.p99() < quick
     assert given("f").status_code == 200
     print(
         f"\na template that strikes at one tool: ended after {seconds:.1f} s; "

@@ -7,6 +7,7 @@ texts, whose scores bring about the same merges in the same order, and the outpu
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gguf
 
@@ -24,15 +25,11 @@ def write_early_gguf(source: Path, target: Path) -> None:
     reader = gguf.GGUFReader(source)
 
     def field(name: str) -> list[str]:
-        found = reader.get_field(f"tokenizer.ggml.{name}")
-        assert found is not None
-        contents = found.contents()
+        contents = contents_of(reader, f"tokenizer.ggml.{name}")
         assert isinstance(contents, list)
         return contents
 
-    architecture = reader.get_field("general.architecture")
-    assert architecture is not None
-    writer = gguf.GGUFWriter(target, architecture.contents())
+    writer = gguf.GGUFWriter(target, contents_of(reader, "general.architecture"))
     for name, known in reader.fields.items():
         if not name.startswith("GGUF.") and name not in _OWN | _NEWER:
             element = known.types[1] if len(known.types) > 1 else None
@@ -40,7 +37,7 @@ def write_early_gguf(source: Path, target: Path) -> None:
     rank = {merge.replace(" ", "", 1): number for number, merge in enumerate(field("merges"))}
     tokens, scores, kinds = [], [], []
     for number, (token, kind) in enumerate(zip(field("tokens"), field("token_type"), strict=True)):
-        text, kind = (token, kind) if kind != gguf.TokenType.NORMAL else _sentence_piece(token, number)
+        text, kind = (token, kind) if kind != gguf.TokenType.NORMAL else sentence_piece(token, number)
         tokens.append(text)
         scores.append(-float(rank.get(token, 0)))
         kinds.append(kind)
@@ -58,7 +55,14 @@ def write_early_gguf(source: Path, target: Path) -> None:
     writer.close()
 
 
-def _sentence_piece(token: str, number: int) -> tuple[str, int]:
+def contents_of(reader: gguf.GGUFReader, name: str) -> Any:
+    """What a header says under a name that it must have."""
+    found = reader.get_field(name)
+    assert found is not None, name
+    return found.contents()
+
+
+def sentence_piece(token: str, number: int) -> tuple[str, int]:
     """A byte-level token as SentencePiece writes it; one of parts of characters becomes a text that never comes up."""
     data = bytes(_BYTES[character] for character in token)
     if len(data) == 1 and not 32 <= data[0] < 127:
@@ -69,11 +73,11 @@ def _sentence_piece(token: str, number: int) -> tuple[str, int]:
         return f"[part {number}]", gguf.TokenType.NORMAL
 
 
-def _byte_characters() -> dict[str, int]:
+def byte_characters() -> dict[str, int]:
     """The characters that byte-level vocabularies write bytes as: printable ones are themselves, others come after."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
     return {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(others)}
 
 
-_BYTES = _byte_characters()
+_BYTES = byte_characters()

@@ -7,6 +7,7 @@ Attention and feed-forward are zero, so the last token alone decides what comes 
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -49,15 +50,29 @@ def follows() -> dict[bytes, list[bytes]]:
     return found | dict.fromkeys((b"dice", b" dice", *DICE), DICE)
 
 
-def tiny_gpt2(half: bool = False, heads: int = HEADS) -> bytes:
+STARCODER = [
+    b"<fim-prefix>",
+    b"<fim-middle>",
+    b"<fim-suffix>",
+    b"<|system|>",
+    b"<|user|>",
+    b"<|assistant|>",
+    b"<|end|>",
+]
+"""Special words of StarCoder and StarChat, whose files are written like GPT-2's."""
+
+
+def tiny_gpt2(half: bool = False, heads: int = HEADS, more: Sequence[bytes] = ()) -> bytes:
     """The file's content.
 
     Args:
         half: write the big tensors with 16 bits a number.
         heads: of attention; with a single one, the library crashes at the first prompt of several tokens.
+        more: words that come after the common ones.
     """
-    number = {word: token for token, word in enumerate(VOCABULARY)}
-    directions = np.random.default_rng(1).choice(np.float32([-1, 1]), (len(VOCABULARY), WIDTH))
+    vocabulary = [*VOCABULARY, *more]
+    number = {word: token for token, word in enumerate(vocabulary)}
+    directions = np.random.default_rng(1).choice(np.float32([-1, 1]), (len(vocabulary), WIDTH))
     output = np.zeros_like(directions)
     for before, after in follows().items():
         for word in after:
@@ -81,8 +96,8 @@ def tiny_gpt2(half: bool = False, heads: int = HEADS) -> bytes:
         weight, kind = ("g", np.float32) if name.startswith("ln") else ("w", big)
         tensors[f"model/h0/{name}/{weight}"] = np.zeros(shape, kind)
         tensors[f"model/h0/{name}/b"] = np.zeros(shape[0], np.float32)
-    head = struct.pack("<I7i", 0x67676D6C, len(VOCABULARY), CONTEXT, WIDTH, heads, 1, int(half), len(VOCABULARY))
-    words = b"".join(struct.pack("<I", len(word)) + word for word in VOCABULARY)
+    head = struct.pack("<I7i", 0x67676D6C, len(vocabulary), CONTEXT, WIDTH, heads, 1, int(half), len(vocabulary))
+    words = b"".join(struct.pack("<I", len(word)) + word for word in vocabulary)
     return head + words + b"".join(_tensor(name, data) for name, data in tensors.items())
 
 

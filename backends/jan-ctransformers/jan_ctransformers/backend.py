@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jan_workers import WorkerEngine
@@ -33,6 +33,15 @@ class CTransformers(WorkerEngine):
     def parameters(self, location: ModelLocation, purpose: str = "") -> dict[str, Any]:
         """See `WorkerEngine`."""
         return load_parameters(location, self.settings)
+
+    def defaults(self, location: ModelLocation) -> Mapping[str, Any]:
+        """See `Engine`."""
+        from jan_ctransformers.generation import Sampling
+
+        own = Sampling()
+        return {
+            name: getattr(own, name) for name in ("temperature", "top_k", "top_p", "repeat_penalty", "repeat_last_n")
+        }
 
     def estimate(self, location: ModelLocation, purpose: str = "") -> Estimate:
         """See `Engine`."""

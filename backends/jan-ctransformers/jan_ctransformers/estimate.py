@@ -13,8 +13,11 @@ PROCESS_BYTES = 32 << 20
 """Python and the library (measured on Linux: 25 to 30 MiB)."""
 COMPUTE_BYTES = 64 << 20
 """Buffers of a step. The library sets more aside, but touches what a few tokens need."""
-_WHOLE_NUMBERS = ("gpt2", "starcoder", "gptj")
-"""Model types whose KV cache has four bytes a number; the others' has two."""
+_CACHED = {"gpt2": 8, "starcoder": 8, "falcon": 12}
+"""Bytes of the KV cache for each number of a layer's width: keys and values of four bytes, and Falcon has the values
+twice. All others have two bytes each."""
+_OWN_CONTEXT = ("dolly-v2", "gpt2", "gpt_neox", "gptj", "replit", "starcoder")
+"""Model types whose KV cache is as long as the file says, however little of it may be used."""
 _UNKNOWN_SHARE = 0.25
 """What the KV cache is taken for, of the weights' size, where the header does not tell enough."""
 
@@ -35,6 +38,7 @@ def estimate(location: ModelLocation, given: dict[str, Any]) -> Estimate:
         layers, width, heads = (int(one or 0) for one in told)
         shared = location.metadata.get("head_count_kv")
         width = width // heads * (shared if isinstance(shared, int) and shared > 0 else heads)
-        cache = 2 * layers * width * given["context"] * (4 if given["type"] in _WHOLE_NUMBERS else 2)
+        own = location.metadata.get("context_length") if given["type"] in _OWN_CONTEXT else None
+        cache = layers * width * (own or given["context"]) * _CACHED.get(given["type"], 4)
     parts = {"weights": location.size, "kv_cache": cache, "compute": COMPUTE_BYTES, "process": PROCESS_BYTES}
     return Estimate(total=sum(parts.values()), parts=parts)

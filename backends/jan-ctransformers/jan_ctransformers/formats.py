@@ -34,6 +34,11 @@ _ALIKE = ({"gpt2", "starcoder"}, {"gpt_neox", "dolly-v2"})
 """Types whose files are written alike: what differs is which words are special tokens."""
 
 
+REWINDS: frozenset[str] = frozenset({GGUF, *TYPES}) - {"falcon"}
+"""Types whose KV cache can be gone back in. Falcon's is laid out anew at each step, by how much has been read: what it
+answers after going back is wrong."""
+
+
 def can_be(told: str, found: str) -> bool:
     """Whether a file that looks like the type `found` can be of the type `told`; the library would not notice."""
     return told == found or any({told, found} <= alike for alike in _ALIKE)

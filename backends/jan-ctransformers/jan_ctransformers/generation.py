@@ -52,14 +52,18 @@ class Session:
         context: tokens of prompt and answer together.
         threads: to compute with.
         batch: tokens of a prompt in one go. Fixed, since the last digits of what comes out depend on it.
+        rewinds: whether the model can go on after some of what it has read, as well as after all of it.
     """
 
-    def __init__(self, model: _Model, vocabulary: Vocabulary, context: int, threads: int, batch: int) -> None:
+    def __init__(
+        self, model: _Model, vocabulary: Vocabulary, context: int, threads: int, batch: int, rewinds: bool = True
+    ) -> None:
         self._model = model
         self._vocabulary = vocabulary
         self.context = context
         self._threads = threads
         self._batch = batch
+        self._rewinds = rewinds
         self._read: list[int] = []
 
     def answer(self, prompt: list[int], sampling: Sampling, on_piece: Callable[[dict[str, Any]], bool]) -> None:
@@ -83,6 +87,8 @@ class Session:
         most = min(len(prompt) - 1, len(self._read))  # the last one is read anew: its outcome is what is sampled
         while same < most and prompt[same] == self._read[same]:
             same += 1
+        if same < len(self._read) and not self._rewinds:
+            same = 0
         del self._read[same:]
         if on_piece({"prompt_tokens": len(prompt), "cached_tokens": same}) or self._take_in(prompt, on_piece):
             return

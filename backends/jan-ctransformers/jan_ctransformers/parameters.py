@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from jan_workers.model_json import bad_setting, whole
@@ -31,6 +32,8 @@ def load_parameters(location: ModelLocation, settings: CTransformersSettings) ->
     if isinstance(own, int) and own > 0:
         context = min(context, own)
     kind = _type(location)
+    if kind != GGUF:
+        _check_format(location, kind)
     template, stops = _template(location, kind)
     return {
         "path": location.path,
@@ -75,6 +78,29 @@ def _type(location: ModelLocation) -> str:
     if found is not None and not can_be(told, found):
         raise bad_setting(location, "model_type", f"{found}, which is what {location.path} holds, not {told}")
     return told
+
+
+def _check_format(location: ModelLocation, kind: str) -> None:
+    """Refuse what the library cannot open, which it would say in words that help nobody."""
+    form = location.metadata.get("format")
+    told = None
+    if kind == "llama" and form == "GGML":
+        told = (
+            "it is a LLaMA file in the first GGML format, which ctransformers reads no more; a file in GGMF, GGJT or "
+            "GGUF can be loaded"
+        )
+    elif kind == "falcon" and form in ("GGML", "GGMF", "GGJT"):
+        beside = os.path.join(os.path.dirname(location.path), "tokenizer.json")
+        if not os.path.isfile(beside):
+            told = (
+                f"in {form}, Falcon's files lack a part of the vocabulary; put the model's tokenizer.json at {beside}"
+            )
+    if told is not None:
+        raise InvalidRequest(
+            f"The model {location.id!r} cannot be loaded from {location.path}: {told}.",
+            param="model",
+            code="model_load_failed",
+        )
 
 
 def _template(location: ModelLocation, kind: str) -> tuple[str | None, list[str]]:

@@ -18,10 +18,12 @@ _SPECIAL = re.compile(r"<\|[^<>|\s]{1,40}\|>|</?s>|<unk>|<pad>|<fim_[a-z]{1,10}>
 """What a token of a GGML file that is no text looks like: these files do not say which are."""
 _ENDS = ("<|endoftext|>", "<|im_end|>", "<|end|>", "<|eot_id|>", "<|end_of_turn|>", "### End", "</s>")
 """Texts of tokens that end an answer, whatever the model."""
-_OWN_ENDS = (GGUF, "llama", "falcon", "replit")
+_OWN_ENDS = (GGUF, "llama", "falcon")
 """Model types whose end token the library knows; for others it looks for `<|endoftext|>`, and else says 0."""
 _SENTENCES = (GGUF, "llama")
 """Model types with a SentencePiece vocabulary, which begins a text with a space."""
+_BYTEWISE = ("llama", "falcon")
+"""Model types of GGML files at which the library crashes where a text has a byte that is no token."""
 
 
 class Unreadable(Exception):
@@ -57,7 +59,10 @@ class Vocabulary:
         self._texts = [model.detokenize(token) for token in range(model.size)] if header is None else []
         self.longest = max(map(len, self._texts), default=0) or None
         """Bytes of the longest token; None where that is not known."""
-        self.special: dict[str, int] = dict(header.special) if header else self._guessed()
+        self._lacking: frozenset[int] = frozenset()
+        if header is None and kind in _BYTEWISE:
+            self._lacking = frozenset(range(256)) - {text[0] for text in self._texts if len(text) == 1}
+        self.special: dict[str, int] = dict(header.special) if header else self._guessed(kind == "llama")
         """Number by text of the tokens that are no text."""
         for token in (*ends, *([] if begin is None else [begin])):
             if token >= self.size:
@@ -70,15 +75,18 @@ class Vocabulary:
         if begin is None and kind in _SENTENCES and (header is None or header.add_begin):
             self.begin = model.begin_token
         wants_space = not self._words and (header is None or header.add_space)
-        first = [] if self._words else model.tokenize(b"a")[:1]
+        first = [] if self._words or header is None else model.tokenize(b"a")[:1]
         adds_space = any(model.detokenize(token).startswith(b" ") for token in first)
         self._before = b" " if wants_space and not adds_space else b""
         self._mark: list[int] = model.tokenize(_MARK) if adds_space and not wants_space else []
         self._pattern = re.compile("|".join(re.escape(t) for t in sorted(self.special, key=len, reverse=True) if t))
 
-    def _guessed(self) -> dict[str, int]:
+    def _guessed(self, silent: bool) -> dict[str, int]:
+        """Those that look like it; where `silent`, also the beginning and the end, which have no text in the file."""
         texts = (text.decode("utf-8", "replace") for text in self._texts)
-        return {text: token for token, text in enumerate(texts) if _SPECIAL.fullmatch(text)}
+        found = {text: token for token, text in enumerate(texts) if _SPECIAL.fullmatch(text)}
+        known = {"<s>": self._model.begin_token, "</s>": self._model.end_token} if silent else {}
+        return found | {text: token for text, token in known.items() if not self._model.detokenize(token)}
 
     def text_of(self, token: int) -> str:
         """The text that stands for a token that is no text; empty where it has none."""
@@ -119,6 +127,8 @@ class Vocabulary:
     def _plain(self, text: str) -> list[int]:
         if not text:
             return []
+        if self._lacking:
+            self._find_lacking(self._before.decode() + text)
         data = text.encode("utf-8", "replace")
         if self._words:
             return [token for chunk in _chunks(data) for token in self._exact(chunk)]
@@ -127,6 +137,12 @@ class Vocabulary:
             if found[: len(self._mark)] == self._mark:
                 return found[len(self._mark) :]
         return self._model.tokenize(self._before + data)
+
+    def _find_lacking(self, text: str) -> None:
+        for character in text:
+            data = character.encode("utf-8", "replace")
+            if self._lacking.intersection(data) and data not in self._texts:
+                raise Unreadable(f"the model's vocabulary has no token for {character!r}")
 
     def _exact(self, data: bytes) -> list[int]:
         """The library passes over bytes that the vocabulary lacks: that would change the prompt behind one's back."""

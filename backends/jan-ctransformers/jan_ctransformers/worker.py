@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 from jan_workers.child import Child, Refused, run
-from jan_workers.template import HarmfulTemplate, TemplateFailed, check, environment, render
+from jan_workers.template import HarmfulTemplate, TemplateFailed, check, environment, mistake, render
 
-from jan_ctransformers.formats import GGUF
+from jan_ctransformers.formats import GGUF, REWINDS
 from jan_ctransformers.generation import Sampling, Session
 from jan_ctransformers.header import read_header
 from jan_ctransformers.library import Model, NoBinary
@@ -51,7 +51,7 @@ class CTransformersChild(Child):
             try:
                 check(given["chat_template"])
             except HarmfulTemplate as error:
-                raise Refused("harmful_template", f"the model's chat template is refused: {error}") from error
+                raise Refused("harmful_template", f"the chat template is refused: {error}") from error
 
     def open(self, given: dict[str, Any]) -> None:
         """Load the model."""
@@ -65,14 +65,19 @@ class CTransformersChild(Child):
         context = min(given["context"], model.context) if model.context > 0 else given["context"]
         ends, begin = given["end_tokens"], given["begin_token"]
         self._vocabulary = Vocabulary(model, kind, header, ends, begin)
-        self._session = Session(model, self._vocabulary, context, given["threads"], given["batch"])
+        self._session = Session(
+            model, self._vocabulary, context, given["threads"], given["batch"], rewinds=kind in REWINDS
+        )
         source = given["chat_template"]
         if source is None and {"<|im_start|>", "<|im_end|>"} <= self._vocabulary.special.keys():
             from jan_ctransformers.templates import TEMPLATES
 
             source = TEMPLATES["chatml"]
         if source is not None:
-            self._template = _compiled(source)
+            wrong = mistake(source)
+            if wrong is not None:
+                raise Refused("bad_template", f"the chat template cannot be read: {wrong}")
+            self._template = environment().from_string(source)
             self._stops = tuple(given["chat_stops"])
 
     def patience(self, body: bytes) -> float | None:
@@ -155,18 +160,10 @@ class CTransformersChild(Child):
         self._session.answer(prompt, Sampling(**known), lambda piece: on_piece(_bytes(piece)))
 
 
-def _compiled(source: str) -> Any:
-    from jinja2 import TemplateError
-
-    try:
-        return environment().from_string(source)
-    except (TemplateError, RecursionError) as error:
-        raise ValueError(f"error in its chat template: {error}") from error
-
-
 def _bytes(piece: dict[str, Any]) -> bytes:
     return json.dumps(piece, separators=(",", ":")).encode()
 
 
 if __name__ == "__main__":
+    environment()  # what it imports is no part of the time that a model's template may take
     run(CTransformersChild)

@@ -84,3 +84,13 @@ def test_the_context_ends_an_answer(session: Session) -> None:
     session.context = 5
     found = answer(session, [20, 21, 22], max_tokens=50)
     assert found[-1] == {"text": "24 ", "completion_tokens": 2, "finish_reason": "length"}
+
+
+def test_a_model_that_cannot_be_gone_back_in_reads_all_anew(model: Counting) -> None:
+    vocabulary: Any = SimpleNamespace(ends={9}, piece=lambda token: f"{token} ".encode())
+    session = Session(model, vocabulary, 20, 1, 3, rewinds=False)
+    answer(session, [1, 2, 3], max_tokens=1)
+    assert answer(session, [1, 2, 3, 4, 5], max_tokens=1)[0]["cached_tokens"] == 3, "what only goes on is kept"
+    for prompt in ([1, 2, 3, 4], [1, 2, 3, 4]):
+        assert answer(session, prompt, max_tokens=1)[0]["cached_tokens"] == 0
+    assert model.read == [(1, 2, 3), (4, 5), (1, 2, 3), (4,), (1, 2, 3), (4,)]

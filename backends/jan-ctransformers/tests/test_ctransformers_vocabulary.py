@@ -9,6 +9,8 @@ from jan_ctransformers.header import read_header
 from jan_ctransformers.library import Model
 from jan_ctransformers.vocabulary import Unreadable, Vocabulary, _chunks
 
+from tests.models.tiny_mpt import tiny_replit
+
 
 @pytest.fixture(scope="module")
 def tiny(tiny_gpt2: Path) -> Vocabulary:
@@ -78,6 +80,14 @@ def test_chunks_are_whole_characters_and_nothing_is_lost(data: bytes) -> None:
 
 def test_words_are_not_cut_where_there_is_a_space() -> None:
     assert all(chunk.startswith(b" ") for chunk in list(_chunks(b"word" + b" word" * 1000))[1:])
+
+
+def test_the_library_does_not_know_replits_end(tmp_path: Path) -> None:
+    path = tmp_path / "replit.bin"
+    path.write_bytes(tiny_replit())
+    model = Model(str(path), "replit", 0)
+    assert model.end_token == 0, "a token like any other"
+    assert Vocabulary(model, "replit", None).ends == {275}
 
 
 def test_a_vocabulary_that_lacks_a_character() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jan_workers import WorkerEngine
@@ -36,6 +36,12 @@ class LlamaCpp(WorkerEngine):
     def parameters(self, location: ModelLocation, purpose: str = "") -> dict[str, Any]:
         """See `WorkerEngine`."""
         return load_parameters(location, self.settings, purpose)
+
+    def defaults(self, location: ModelLocation) -> Mapping[str, Any]:
+        """See `Engine`."""
+        from jan_llamacpp.sampling import DEFAULTS
+
+        return DEFAULTS
 
     def estimate(self, location: ModelLocation, purpose: str = "") -> Estimate:
         """See `Engine`."""

@@ -18,6 +18,18 @@ LONGEST_TOKEN = 1024
 LEAST_PENALTY = 0.01
 """Less is 0 for a C float at some point, and llama.cpp refuses that without naming the field."""
 
+DEFAULTS = {
+    "temperature": 0.8,
+    "top_k": 40,
+    "top_p": 0.95,
+    "min_p": 0.05,
+    "typical_p": 1.0,
+    "repeat_penalty": 1.0,
+    "frequency_penalty": 0.0,
+    "presence_penalty": 0.0,
+}
+"""What llama.cpp chooses tokens by where nobody says anything; a GGUF file may bring values of its own."""
+
 SEEDS = 2**32 - 1
 """llama.cpp's seeds are 32 bits; the highest means "random"."""
 
@@ -46,6 +58,30 @@ def defaults(location: ModelLocation) -> Parameters:
         InvalidRequest: `model.json` has one of a wrong type or out of range.
     """
     return parameters(location, Parameters)
+
+
+def vocabulary_of(location: ModelLocation) -> int | None:
+    """How many tokens a model has, as its file's header says it; None where it does not."""
+    size = location.metadata.get("vocab_size")
+    return size if isinstance(size, int) and size > 0 else None
+
+
+def check_bias(body: Any, vocabulary: int | None) -> None:
+    """Refuse a bias for tokens that the model does not have: the engine passes over them in silence.
+
+    Args:
+        body: a request with `logit_bias`, or None for it.
+        vocabulary: how many tokens the model has; None where that is not known yet.
+
+    Raises:
+        InvalidRequest: naming the first of them.
+    """
+    for token in body.logit_bias or ():
+        if vocabulary is not None and int(token) >= vocabulary:
+            at = f'logit_bias["{token}"]'
+            raise InvalidRequest(
+                f"{at}: the model has the tokens 0 to {vocabulary - 1}.", param=at, code="invalid_value"
+            )
 
 
 def sampling(body: Any, own: Parameters, first_choice: int = 0) -> dict[str, Any]:

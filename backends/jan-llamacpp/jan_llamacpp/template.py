@@ -5,6 +5,6 @@ What is looked at, and how, is the same for every engine: `jan_workers.template`
 
 from __future__ import annotations
 
-from jan_workers.template import HarmfulTemplate, check
+from jan_workers.template import HarmfulTemplate, check, environment, mistake
 
-__all__ = ["HarmfulTemplate", "check"]
+__all__ = ["HarmfulTemplate", "check", "environment", "mistake"]

@@ -10,7 +10,7 @@ from typing import Any
 from jan_workers.child import Child, Refused, run
 
 from jan_llamacpp.own_server import OwnServer
-from jan_llamacpp.template import HarmfulTemplate, check
+from jan_llamacpp.template import HarmfulTemplate, check, environment, mistake
 
 READ_PER_SECOND = 128 << 10
 """Bytes of a request that are rendered and cut into tokens in a second of CPU time at the very least."""
@@ -46,15 +46,19 @@ class LlamaCppChild(Child):
             try:
                 check(given["chat_template"])
             except HarmfulTemplate as error:
-                raise Refused("harmful_template", f"the model's chat template is refused: {error}") from error
+                raise Refused("harmful_template", f"the chat template is refused: {error}") from error
 
     def open(self, given: dict[str, Any]) -> None:
         """Load the model with llama.cpp's own server object."""
         self._own = OwnServer()
         try:
             self._server = _open(given, self._own)
-        except BaseException:
+        except BaseException as error:
             self._own.close()
+            # The engine does not always say that it is the template that it cannot read.
+            wrong = mistake(given.get("chat_template_override") or "")
+            if wrong is not None and isinstance(error, Exception):
+                raise Refused("bad_template", f"the chat template cannot be read: {wrong}") from error
             raise
         self._description: bytes | None = None
 
@@ -165,4 +169,5 @@ def _tokens(own: OwnServer, text: str, add_special: bool = False) -> list[int]:
 
 
 if __name__ == "__main__":
+    environment()  # what it imports is no part of the time that a model's template may take
     run(LlamaCppChild)

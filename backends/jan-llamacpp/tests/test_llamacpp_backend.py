@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 from jan_llamacpp import LlamaCpp
+from jan_llamacpp.sampling import DEFAULTS
 
 from jan_core.schemas.models import ModelLocation
+from tests.smollm2 import ENGINE_GO_ON
 
 pytestmark = pytest.mark.anyio
 
 Location = Callable[..., ModelLocation]
 Engine = Callable[..., LlamaCpp]
 BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}], "stream": True, "max_tokens": 1}
-ENDLESS: dict[str, Any] = {**BODY, "max_tokens": 400, "logit_bias": [[2, -100]]}
+ENDLESS: dict[str, Any] = {**BODY, **ENGINE_GO_ON, "max_tokens": 400}
 
 
 async def run(backend: LlamaCpp, location: ModelLocation) -> int:
@@ -63,8 +65,10 @@ async def test_a_model_is_made_once_a_revision(engine: Engine, location: Locatio
 async def test_a_changed_file_is_loaded_anew_while_the_old_answer_ends(engine: Engine, location: Location) -> None:
     backend = engine(keep_alive=4)
     async with backend.workers:
-        old, new = location(), location(revision="2", settings={"ctx_len": 256})
-        pieces: Any = backend.generate(old, "chat", ENDLESS)
+        # Room for an answer that takes much longer than another load, however busy the machine is.
+        old = location(settings={"ctx_len": 4096, "n_parallel": 1})
+        new = location(revision="2", settings={"ctx_len": 256})
+        pieces: Any = backend.generate(old, "chat", {**ENDLESS, "max_tokens": 3900})
         await anext(pieces)
         before = backend.model(old)
         assert await run(backend, new) > 0
@@ -75,7 +79,7 @@ async def test_a_changed_file_is_loaded_anew_while_the_old_answer_ends(engine: E
         assert before.worker.pid is not None
         pid = before.worker.pid
         await pieces.aclose()
-        await asyncio.wait_for(gone(pid), 20)
+        await asyncio.wait_for(gone(pid), 60)
         assert await run(backend, new) > 0
 
 
@@ -84,7 +88,7 @@ async def test_an_idle_model_is_unloaded_and_loaded_again_when_asked(engine: Eng
     async with backend.workers:
         here = location()
         await run(backend, here)
-        await asyncio.wait_for(gone(pid_of(backend, here)), 20)
+        await asyncio.wait_for(gone(pid_of(backend, here)), 60)
         assert await run(backend, here) > 0
 
 
@@ -97,3 +101,7 @@ async def test_a_model_at_work_is_not_idle(engine: Engine, location: Location) -
         )
         told = [piece async for piece in pieces]
         assert told[-1]["usage"]["completion_tokens"] == 60
+
+
+async def test_it_tells_what_it_answers_with_by_itself(engine: Engine, location: Location) -> None:
+    assert engine().defaults(location()) == DEFAULTS

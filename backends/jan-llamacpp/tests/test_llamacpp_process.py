@@ -17,6 +17,7 @@ from jan_workers.process import NeverTaken, WorkerProcess
 
 from jan_core.errors import EngineError, InvalidRequest, Unavailable
 from jan_core.schemas.models import ModelLocation
+from tests.smollm2 import ENGINE_GO_ON
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +41,7 @@ def process_of(engine: LlamaCpp, model: str, path: str) -> WorkerProcess:
 async def worker(engine: Engine, given: Given) -> AsyncIterator[WorkerProcess]:
     told = given()
     process = process_of(engine(), "smollm2", told["path"])
-    await process.start(told, check_seconds=5, load_seconds=60)
+    await process.start(told, check_seconds=30, load_seconds=60)
     yield process
     await process.stop()
     assert not process.alive
@@ -58,7 +59,7 @@ def body(**more: Any) -> bytes:
 
 async def test_pieces_come_in_order_and_the_slot_is_given_back_once(worker: WorkerProcess) -> None:
     ends: list[str] = []
-    generation = worker.generate("chat", body(temperature=0), lambda: ends.append("end"))
+    generation = worker.generate("chat", body(**ENGINE_GO_ON, temperature=0), lambda: ends.append("end"))
     pieces = [piece async for piece in generation.pieces()]
     assert ends == ["end"]
     assert worker.active == {}
@@ -69,7 +70,7 @@ async def test_pieces_come_in_order_and_the_slot_is_given_back_once(worker: Work
 
 async def test_requests_run_side_by_side_without_mixing(worker: WorkerProcess) -> None:
     async def run(tokens: int) -> int:
-        generation = worker.generate("chat", body(max_tokens=tokens, logit_bias=[[2, -100]]), lambda: None)
+        generation = worker.generate("chat", body(**ENGINE_GO_ON, max_tokens=tokens), lambda: None)
         return int([piece async for piece in generation.pieces()][-1]["usage"]["completion_tokens"])
 
     assert await asyncio.gather(*(run(tokens) for tokens in (2, 9, 4, 6))) == [2, 9, 4, 6]
@@ -77,18 +78,18 @@ async def test_requests_run_side_by_side_without_mixing(worker: WorkerProcess) -
 
 async def test_closing_the_pieces_ends_the_request(worker: WorkerProcess) -> None:
     ended = asyncio.Event()
-    generation = worker.generate("chat", body(max_tokens=400, logit_bias=[[2, -100]]), ended.set)
+    generation = worker.generate("chat", body(**ENGINE_GO_ON, max_tokens=400), ended.set)
     pieces: Any = generation.pieces()
     seen = [await anext(pieces) for _ in range(3)]
     await pieces.aclose()
-    await asyncio.wait_for(ended.wait(), 5)
+    await asyncio.wait_for(ended.wait(), 30)
     assert len(seen) == 3
     again = worker.generate("chat", body(max_tokens=1), lambda: None)
     assert [piece async for piece in again.pieces()]
 
 
 async def test_a_killed_worker_ends_its_requests_and_refuses_new_ones(worker: WorkerProcess) -> None:
-    generation = worker.generate("chat", body(max_tokens=400, logit_bias=[[2, -100]]), lambda: None)
+    generation = worker.generate("chat", body(**ENGINE_GO_ON, max_tokens=400), lambda: None)
     pieces = generation.pieces()
     await anext(pieces)
     assert worker.pid is not None
@@ -120,7 +121,7 @@ async def test_a_file_that_is_no_model_is_named(engine: Engine, given: Given, tm
     path.write_bytes(content)
     process = process_of(engine(), "broken", str(path))
     with pytest.raises(InvalidRequest, match=r"broken\.gguf") as refused:
-        await process.start(given(path=str(path)), check_seconds=5, load_seconds=60)
+        await process.start(given(path=str(path)), check_seconds=30, load_seconds=60)
     assert (refused.value.code, refused.value.param) == ("model_load_failed", "model")
     assert " E " not in refused.value.message, "a line of the engine's log, unread"
     await process.stop()
@@ -140,7 +141,7 @@ async def test_a_load_that_takes_too_long_is_ended(engine: Engine, given: Given)
     told = given()
     process = process_of(engine(), "slow", told["path"])
     with pytest.raises(Unavailable, match=r"did not load within 0\.001 s") as late:
-        await process.start(told, check_seconds=5, load_seconds=0.001)
+        await process.start(told, check_seconds=30, load_seconds=0.001)
     assert late.value.code == "model_load_timeout"
     await process.stop()
 
@@ -152,7 +153,7 @@ async def test_a_template_that_cannot_render_the_messages_is_the_requests_fault(
     )
     told = given(settings={"chat_template": picky})
     process = process_of(engine(), "picky", told["path"])
-    await process.start(told, check_seconds=5, load_seconds=60)
+    await process.start(told, check_seconds=30, load_seconds=60)
     two = [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]
     with pytest.raises(InvalidRequest, match="one only") as refused:
         async for _ in process.generate("chat", body(messages=two), lambda: None).pieces():
@@ -182,7 +183,7 @@ async def test_a_worker_that_is_killed_while_it_loads_is_no_fault_of_the_file(
     engine: Engine, given: Callable[..., Any], smollm2_path: Path
 ) -> None:
     worker = process_of(engine(), "m", str(smollm2_path))
-    starting = asyncio.create_task(worker.start(given(path=str(smollm2_path)), check_seconds=5, load_seconds=60))
+    starting = asyncio.create_task(worker.start(given(path=str(smollm2_path)), check_seconds=30, load_seconds=60))
     while worker.pid is None:
         await asyncio.sleep(0)
     os.kill(worker.pid, signal.SIGKILL)

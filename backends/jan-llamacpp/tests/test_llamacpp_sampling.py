@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from jan_llamacpp.sampling import SEEDS, Parameters, defaults, engine_error, sampling, too_long
+import xllamacpp
+from jan_llamacpp.sampling import DEFAULTS, SEEDS, Parameters, defaults, engine_error, sampling, too_long
 
 from jan_core.errors import ContextLengthExceeded, EngineError, InvalidRequest
 from jan_core.schemas.completions import CompletionRequest
@@ -53,3 +54,19 @@ def test_what_the_engine_refuses() -> None:
     assert isinstance(engine_error({"code": 400, "message": "no"}, "", ""), InvalidRequest)
     assert isinstance(engine_error({"code": 500}, "", ""), EngineError)
     assert too_long("It is", "9 characters", 5, "prompt").param == "prompt"
+
+
+def test_the_defaults_are_those_of_the_library() -> None:
+    own = xllamacpp.CommonParams().sampling
+    there = {
+        "temperature": own.temp,
+        "top_k": own.top_k,
+        "top_p": own.top_p,
+        "min_p": own.min_p,
+        "typical_p": own.typ_p,
+        "repeat_penalty": own.penalty_repeat,
+        "frequency_penalty": own.penalty_freq,
+        "presence_penalty": own.penalty_present,
+    }
+    assert pytest.approx(there) == DEFAULTS
+    assert set(DEFAULTS) == set(Parameters.model_fields) - {"max_tokens", "stop"}

@@ -104,8 +104,22 @@ class Workers(Backend):
             self._outdated.remove(model)
         return self._keep(asyncio.create_task(model.unload()))
 
+    def look_again(self) -> None:
+        """Let go of the models whose files have gone: at once, or when they have answered what they are at."""
+        for model in self.all():
+            if not model.in_use and _has_gone(model):
+                self.let_go(model)
+
+    def has_room_for(self, engine: WorkerEngine, location: ModelLocation, need: int) -> bool:
+        """Whether a model is loaded, or can be while no other is in use; `need` is in bytes."""
+        found = self.models.get((engine.engine, location.path, ""))
+        return need <= self.room.most or (found is not None and found.state == "loaded")
+
     def became_idle(self, model: LoadedModel) -> None:
         """Called by a model when its last request has ended."""
+        if model in self._outdated or _has_gone(model):
+            self.let_go(model)
+            return
         self.room.changed()
         leaves_at = model.leaves_at
         if leaves_at is None:
@@ -145,17 +159,19 @@ class Workers(Backend):
             now = time.monotonic()
             # After the machine has slept, the time that passed is nobody's silence.
             passed, looked = min(now - looked, period), now
-            for key, model in list(self.models.items()):
+            for model in list(self.models.values()):
                 if model.worker is None or model.in_use:
                     continue
                 leaves_at = model.leaves_at
-                if (leaves_at is not None and now >= leaves_at) or not os.path.exists(key[1]):  # noqa: ASYNC240 - microseconds
+                if (leaves_at is not None and now >= leaves_at) or _has_gone(model):
                     self.let_go(model)
-            for model in [one for one in self._outdated if not one.in_use]:
-                self.let_go(model)
             for model in self.all():
                 if model.worker is not None:
                     model.worker.look(passed, self.settings.hang_seconds)
+
+
+def _has_gone(model: LoadedModel) -> bool:
+    return not os.path.exists(model.location.path)
 
 
 def _budget(settings: WorkersSettings) -> int | None:

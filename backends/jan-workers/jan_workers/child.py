@@ -22,6 +22,8 @@ CHECK_MEMORY = 1 << 30
 """Bytes that looking at what a model brings may take on top, where the system can limit it."""
 REQUEST_MEMORY = 4 << 30
 """Bytes that a loaded worker may grow by, where the system can limit it."""
+LEAST_PAUSE = 0.05
+"""Seconds between two looks at a request whose time is almost up."""
 
 
 class Refused(Exception):
@@ -46,6 +48,7 @@ class Child(ABC):
         self._lock = threading.Lock()
         self._cancelled: set[int] = set()
         self._silent: dict[int, tuple[int, float]] = {}  # request to its thread, and the CPU time it has until then
+        self._look = threading.Event()  # set when a silent request begins, or is found to be overdue
         self._pool: ThreadPoolExecutor | None = None
         self._frames = wire.Frames(self._take)
 
@@ -61,7 +64,11 @@ class Child(ABC):
 
     @abstractmethod
     def open(self, given: dict[str, Any]) -> None:
-        """Load the model; any exception's text is the reason why that failed."""
+        """Load the model; any exception's text is the reason why that failed.
+
+        Raises:
+            Refused: something that it brings is wrong, and no other file of the model would help.
+        """
 
     @abstractmethod
     def answer(self, task: str, body: bytes, on_piece: Callable[[bytes], bool]) -> None:
@@ -87,6 +94,7 @@ class Child(ABC):
         for request, (waiting, _) in list(self._silent.items()):
             if waiting == thread:
                 self._silent[request] = (thread, -1.0)
+                self._look.set()
 
     def serve(self) -> None:
         """Take frames until stdin ends, then leave the process at once."""
@@ -129,6 +137,8 @@ class Child(ABC):
         self.send(wire.CHECKED, 0)
         try:
             self.open(given)
+        except Refused as refused:
+            self.fatal(0, refused.code, str(refused))
         except Exception as error:  # many engines say why on stderr, and raise without a reason
             self.fatal(0, "load_failed", str(error))
         _limit_memory(REQUEST_MEMORY)
@@ -143,6 +153,7 @@ class Child(ABC):
         if patience is not None:
             thread = threading.get_ident()
             silent[request] = (thread, _thread_seconds(thread) + patience)
+            self._look.set()
 
         def on_piece(piece: bytes) -> bool:
             silent.pop(request, None)
@@ -169,14 +180,21 @@ class Child(ABC):
     def _watch(self) -> None:
         """End the process where a request has computed for too long before its first piece.
 
-        A request's own thread renders the template and then waits for the engine: its CPU time is the template's.
+        A request's own thread renders the template and then waits for the engine: its CPU time is the template's. It
+        never passes faster than the clock, so nothing needs to be looked at before what is left of it has passed.
         """
+        pause: float | None = None
         while True:
-            time.sleep(0.25)  # noqa: TID251 - a watchdog's period, in a thread of its own
+            self._look.wait(pause)
+            self._look.clear()
+            left = []
             for request, (thread, until) in list(self._silent.items()):
-                if request in self._silent and _thread_seconds(thread) > until:
+                seconds = until - _thread_seconds(thread)
+                if seconds < 0 and request in self._silent:
                     message = "the model's chat template took too long for these messages, so its worker was ended"
                     self.fatal(request, "template_timeout", message)
+                left.append(seconds)
+            pause = max(LEAST_PAUSE, min(left)) if left else None
 
 
 def run(child: type[Child]) -> None:

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jan_core.backend import Engine
-from jan_core.errors import Conflict, EngineError, InvalidRequest
+from jan_core.errors import Conflict, EngineError, InvalidRequest, JanError, Unavailable
 from jan_workers.backend import Workers
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ class WorkerEngine(Engine):
 
     worker: ClassVar[str]
     """The module that a worker process runs; its `main` runs a `Child`."""
-
-    purposes: ClassVar[tuple[str, ...]] = ("",)
-    """What a worker may be started for; `""` is for writing text."""
 
     def __init__(self, settings: Any, jan: Jan) -> None:
         super().__init__(settings, jan)
@@ -110,9 +107,10 @@ class WorkerEngine(Engine):
             raise EngineError(f"The worker process of the model {location.id!r} ended as soon as it had loaded it.")
         return shown
 
-    async def unload(self, model: str, *, force: bool = False) -> list[EngineModel]:
+    async def unload(self, model: str, *, purpose: str | None = None, force: bool = False) -> list[EngineModel]:
         """See `Engine`."""
-        found = [(one, shown) for one in self._own() if one.location.id == model and (shown := one.shown())]
+        named = [one for one in self._own() if one.location.id == model and purpose in (None, one.purpose)]
+        found = [(one, shown) for one in named if (shown := one.shown())]
         busy = [one for one, _ in found if one.in_use]
         if busy and not force:
             running = sum(one.slots.busy for one in busy)
@@ -125,6 +123,39 @@ class WorkerEngine(Engine):
         for task in [self.workers.let_go(one) for one, _ in found]:
             await task
         return [shown for _, shown in found]
+
+    def look_again(self) -> None:
+        """See `Engine`."""
+        self.workers.look_again()
+
+    async def ready(self, remedy: str) -> None:
+        """Return where one of the installed models can be loaded by this engine.
+
+        Args:
+            remedy: how to get a model for it.
+
+        Raises:
+            Unavailable: there is none (`no_model`), or none that fits into the memory for models (`no_memory`); with
+                the reason, where the model nearest to it has one.
+        """
+        smallest: tuple[int, str] | None = None
+        wrong: JanError | None = None
+        for model in (await self.jan.models.list()).data:
+            try:
+                location = await self.jan.models.locate(model.id)
+                if location.engine not in (None, self.engine):
+                    continue
+                need = self.estimate(location).total
+            except JanError as error:
+                wrong = wrong or error
+                continue
+            if self.workers.has_room_for(self, location, need):
+                return
+            smallest = min(smallest or (need, model.id), (need, model.id))
+        if smallest is not None:
+            raise self.workers.room.none_fits(*smallest)
+        why = "is installed." if wrong is None else f"can be loaded. {wrong.message}"
+        raise Unavailable(f"No model for {self.engine} {why} {remedy}", code="no_model")
 
     def _own(self) -> list[LoadedModel]:
         return [one for one in self.workers.all() if one.engine is self]

@@ -13,6 +13,7 @@ from pydantic_core import to_json
 
 from jan_core.errors import EngineError, InvalidRequest, JanError
 from jan_workers.memory import process_memory
+from jan_workers.model_json import template_at
 from jan_workers.process import NeverTaken, WorkerProcess
 from jan_workers.settings import LONGEST
 from jan_workers.slots import Slots
@@ -150,6 +151,8 @@ class LoadedModel:
             self._askers -= 1
             if not self._askers and not self._admitted and not loading.done():
                 loading.cancel()  # nobody waits for it any more, so that others need not make room
+            elif not self._askers and self.state == "loaded":
+                self._became_idle()  # where it was loaded ahead of its first request
 
     async def _load(self) -> WorkerProcess:
         room = self._workers.room
@@ -159,7 +162,13 @@ class LoadedModel:
         try:
             await room.take(self, self.estimate)
             self._admitted = True
-            worker = WorkerProcess(self.engine.worker, self.location.id, self.location.path, self.engine.explain)
+            worker = WorkerProcess(
+                self.engine.worker,
+                self.location.id,
+                self.location.path,
+                self.engine.explain,
+                template_at(self.location),
+            )
             worker.on_gone = partial(self._gone, worker)
             self.worker = worker
             await worker.start(

@@ -28,6 +28,13 @@ def whole(location: ModelLocation, name: str, low: int, high: int, default: int)
     return value
 
 
+def template_at(location: ModelLocation) -> str:
+    """Where a model's chat template stands, for messages: in its `model.json`, else in its own file."""
+    if location.settings.get("chat_template") is not None:
+        return f"model.json of {location.id!r}: settings.chat_template"
+    return location.path
+
+
 def bad_setting(location: ModelLocation, name: str, allowed: str) -> InvalidRequest:
     """The error for a setting that is not what is `allowed`, which says so and where to mend it."""
     return InvalidRequest(

@@ -101,12 +101,21 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         model: the model's id, for messages.
         path: the file it loads, for messages.
         explain: why a load failed, out of the last lines on stderr, oldest first; None where they do not tell.
+        template_at: where its chat template stands, for messages; the file where nobody says.
     """
 
-    def __init__(self, module: str, model: str, path: str, explain: Callable[[Sequence[str]], str | None]) -> None:
+    def __init__(
+        self,
+        module: str,
+        model: str,
+        path: str,
+        explain: Callable[[Sequence[str]], str | None],
+        template_at: str | None = None,
+    ) -> None:
         self.module = module
         self.model = model
         self.path = path
+        self.template_at = template_at or path
         self.alive = False
         self.active: dict[int, Generation] = {}
         self.on_gone: Callable[[], None] | None = None
@@ -144,7 +153,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self.write(wire.pack(wire.LOAD, 0, json.dumps(dict(given)).encode()))
         try:
             await self._reach(wire.STARTED, _STARTUP_SECONDS, "the worker process did not start")
-            late = f"the model's chat template did not finish within {check_seconds:g} s"
+            late = f"the chat template did not finish within {check_seconds:g} s"
             await self._reach(wire.CHECKED, check_seconds, late)
             await self._reach(wire.READY, load_seconds, "the model did not load")
         except BaseException:
@@ -160,7 +169,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             return
         if not done:
             if stage == wire.CHECKED:
-                raise InvalidRequest(f"{self.path}: {late}; it was not loaded.", param="model", code="harmful_template")
+                raise self._template_error(f"{late}; the model was not loaded", "model", "harmful_template")
             raise Unavailable(f"{self.path}: {late} within {seconds:g} s.", code="model_load_timeout", retry_after=10)
         raise self._load_error()
 
@@ -172,10 +181,12 @@ class WorkerProcess(asyncio.SubprocessProtocol):
                 code="model_load_killed",
                 retry_after=10,
             )
-        if self._fatal is not None and self._fatal["code"] == "harmful_template":
-            return InvalidRequest(f"{self.path}: {self._fatal['message']}.", param="model", code="harmful_template")
+        if self._fatal is not None and self._fatal["code"] in ("harmful_template", "bad_template"):
+            return self._template_error(self._fatal["message"], "model", self._fatal["code"])
         reason = self._explain(list(self.last_lines)) or (self._fatal or {}).get("message")
         reason = (reason or "the engine crashed while loading it")[:300].rstrip(".")
+        if "template" in reason and self.template_at != self.path:  # its own would be the file's fault
+            return self._template_error(reason, "model", "bad_template")
         return InvalidRequest(
             f"The model {self.model!r} cannot be loaded from {self.path}: {reason}. "
             "Check the file, or pull the model again.",
@@ -277,7 +288,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     def died(self, number: int = 0) -> JanError:
         """What a request is told: the one that ended the worker, why; the others, that asking again helps."""
         if self._fatal is not None and number and number == self._fatal_request:
-            return InvalidRequest(f"{self.path}: {self._fatal['message']}.", param="messages", code=self._fatal["code"])
+            return self._template_error(self._fatal["message"], "messages", self._fatal["code"])
         if self._unloaded:
             return EngineError(f"The model {self.model!r} was unloaded while it answered; ask again to have it loaded.")
         how = "gave no sign of life any more and was ended" if self._hung else "ended unexpectedly"
@@ -292,7 +303,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         elif kind == wire.END:
             generation = self.active.pop(request, None)
             if generation is not None:
-                generation.end(_request_error(payload) if payload else None)
+                generation.end(self._request_error(payload) if payload else None)
         elif kind == wire.TAKEN:
             if request in self.active:
                 self.active[request].taken = True
@@ -304,13 +315,13 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         elif kind in self._stages and not self._stages[kind].done():
             self._stages[kind].set_result(None)
 
+    def _template_error(self, why: str, param: str, code: str) -> InvalidRequest:
+        mend = "; mend it in the model's folder" if code == "bad_template" else ""
+        return InvalidRequest(f"{self.template_at}: {why.rstrip('.')}{mend}.", param=param, code=code)
 
-def _request_error(payload: bytes) -> JanError:
-    told = json.loads(payload)
-    if told["code"] == "template_failed":
-        return InvalidRequest(
-            f"The model's chat template cannot render these messages: {told['message']}.",
-            param="messages",
-            code="template_failed",
-        )
-    return EngineError(f"The engine could not answer: {told['message']}", code=told["code"])
+    def _request_error(self, payload: bytes) -> JanError:
+        told = json.loads(payload)
+        if told["code"] == "template_failed":
+            why = f"the chat template cannot render these messages: {told['message']}"
+            return self._template_error(why, "messages", "template_failed")
+        return EngineError(f"The engine could not answer: {told['message']}", code=told["code"])

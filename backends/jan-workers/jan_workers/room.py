@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING
 
 from jan_core.errors import InvalidRequest, Unavailable
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from jan_workers.loaded import LoadedModel
 
 MIB = 1 << 20
+_LOWER = (
+    "Lower ctx_len or n_parallel in the settings of its model.json, take a smaller quantization, or raise memory_mib "
+    "under [jan-workers] of jan.toml."
+)
 
 
 class Room:
@@ -39,6 +44,19 @@ class Room:
     def free(self) -> int | None:
         """Bytes that nobody holds; None is without end."""
         return None if self.total is None else self.total - sum(self.held.values())
+
+    @property
+    def most(self) -> float:
+        """Bytes that a model can get where no other one is in use: all but what pinned ones hold."""
+        return inf if self.total is None else self.total - sum(size for one, size in self.held.items() if one.pinned)
+
+    def none_fits(self, need: int, model: str) -> Unavailable:
+        """The error where even the smallest model, which needs so many bytes, has too little room."""
+        return Unavailable(
+            f"No model fits into the memory that is allowed for models: the smallest, {model!r}, needs about "
+            f"{_mib(need)} MiB, and there are {int(max(0, self.most)) // MIB} MiB. {_LOWER}",
+            code="no_memory",
+        )
 
     async def take(self, model: LoadedModel, estimate: Estimate) -> None:
         """Set aside what a model needs; returns when the memory is free. `leave` gives it back.
@@ -102,20 +120,17 @@ class Room:
         return [self._let_go(one) for one in going]
 
     def _refuse(self, model: LoadedModel, estimate: Estimate) -> None:
-        if self.total is None:
+        if self.total is None or estimate.total <= self.most:
             return
+        most = int(self.most)
         pinned = [one for one in self.held if one.pinned]
-        most = self.total - sum(self.held[one] for one in pinned)
-        if estimate.total <= most:
-            return
         told = f"{most // MIB} MiB are allowed for models"
         if pinned:
             names = ", ".join(repr(one.location.id) for one in pinned)
             told = f"{self.total // MIB} MiB are allowed for models, of which pinned ones ({names}) leave {most // MIB}"
         raise InvalidRequest(
             f"The model {model.location.id!r} needs about {_mib(estimate.total)} MiB ({_parts(estimate)}), and {told}. "
-            "Lower ctx_len or n_parallel in the settings of its model.json, take a smaller quantization, or raise "
-            "memory_mib under [jan-workers] of jan.toml.",
+            f"{_LOWER}",
             param="model",
             code="model_too_large",
         )

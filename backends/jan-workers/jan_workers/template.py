@@ -61,6 +61,19 @@ def environment() -> ImmutableSandboxedEnvironment:
     return found
 
 
+def mistake(source: str) -> str | None:
+    """What is wrong with how a template is written, and in which line; None where it can be read."""
+    from jinja2 import TemplateError, TemplateSyntaxError
+
+    try:
+        environment().from_string(source)
+    except TemplateSyntaxError as error:
+        return f"line {error.lineno}: {error.message}"
+    except (TemplateError, RecursionError) as error:
+        return str(error) or type(error).__name__
+    return None
+
+
 def render(template: Any, messages: list[dict[str, Any]], **more: Any) -> str:
     """Render messages with a template of `environment()`, up to where the model's answer begins.
 

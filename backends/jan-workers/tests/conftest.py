@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from jan_core.engines import RunningEngines
 from jan_core.errors import ModelNotFound
 from jan_core.schemas.engines import Estimate
-from jan_core.schemas.models import ModelLocation
+from jan_core.schemas.models import Model, ModelList, ModelLocation
 
 
 class Echo(WorkerEngine):
@@ -59,6 +59,9 @@ class App:
 
     def backend(self, kind: type[Workers]) -> Workers:
         return self.workers
+
+    async def list(self) -> ModelList:
+        return ModelList(data=[Model(id=name, created=0, owned_by="x") for name in self.known])
 
     async def locate(self, model: str) -> ModelLocation:
         if model not in self.known:

@@ -31,6 +31,8 @@ class EchoChild(Child):
         print("what an engine prints is no frame", flush=True)
         while given.get("gate") and not os.path.exists(given["gate"]):
             _pause()
+        if given.get("wrong_template"):
+            raise Refused("bad_template", given["wrong_template"])
         if given.get("fail"):
             raise RuntimeError(given["fail"])
         if given.get("killed"):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jan_workers.engine import PROCESS_BYTES, WorkerEngine
 
-from jan_core.errors import Conflict, EngineError, InvalidRequest
+from jan_core.errors import Conflict, EngineError, InvalidRequest, Unavailable
 
 pytestmark = pytest.mark.anyio
 
@@ -71,6 +71,64 @@ async def test_a_model_in_use_is_unloaded_by_force_only(bench: Bench) -> None:
             async for _ in going:
                 pass
         assert await made.say(here) == ["hi"]
+
+
+async def test_one_purpose_is_unloaded_alone(bench: Bench) -> None:
+    made = bench()
+    async with made.workers:
+        here = made.location()
+        await made.say(here)
+        await made.echo.load(here, "embeddings")
+        (gone,) = await made.echo.unload("m", purpose="embeddings")
+        assert gone.purpose == "embeddings"
+        assert [one.purpose for one in made.echo.loaded()] == [""]
+        assert len(await made.echo.unload("m", purpose="")) == 1
+
+
+async def test_a_deleted_model_leaves_at_once_or_after_its_answer(bench: Bench) -> None:
+    made = bench(keep_alive=-1)
+    async with made.workers:
+        idle, busy, kept = made.location("idle"), made.location("busy"), made.location("kept")
+        for one in (idle, kept):
+            await made.say(one)
+        going = await made.begin(busy)
+        for one in ("idle", "busy"):
+            (made.folder / one).unlink()
+        made.echo.look_again()
+        assert sorted(one.location.id for one in made.workers.all()) == ["busy", "kept"]
+        assert await anext(going), "its answer was cut"
+        await going.aclose()
+        await made.until(lambda: [one.location.id for one in made.workers.all()] == ["kept"])
+        await made.until(lambda: len(made.workers.room.held) == 1)
+
+
+async def test_it_is_ready_where_a_model_fits(bench: Bench) -> None:
+    made = bench(memory_mib=300)
+    async with made.workers:
+        with pytest.raises(Unavailable, match="No model for echo is installed. Get one") as refused:
+            await made.echo.ready("Get one.")
+        assert refused.value.code == "no_model"
+        made.location("large", needs_mib=400)
+        made.location("larger", needs_mib=500)
+        with pytest.raises(
+            Unavailable, match="the smallest, 'large', needs about 400 MiB, and there are 300"
+        ) as refused:
+            await made.echo.ready("")
+        assert refused.value.code == "no_memory"
+        made.app.known["large"] = made.app.known["large"].model_copy(update={"engine": "other"})
+        made.location("small", needs_mib=1)
+        await made.echo.ready("")
+
+
+async def test_a_pinned_model_that_is_loaded_is_ready_though_nothing_else_fits(bench: Bench) -> None:
+    made = bench(memory_mib=300, pinned=["a"])
+    async with made.workers:
+        await made.say(made.location("a", needs_mib=250))
+        await made.echo.ready("")
+        made.location("b", needs_mib=100)
+        del made.app.known["a"]
+        with pytest.raises(Unavailable, match="there are 50 MiB"):
+            await made.echo.ready("")
 
 
 async def test_a_purpose_that_the_engine_does_not_know_loads_nothing(bench: Bench) -> None:

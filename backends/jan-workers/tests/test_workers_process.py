@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,7 +55,7 @@ async def test_requests_are_kept_apart(worker: WorkerProcess) -> None:
 
 
 async def test_errors_of_a_request_leave_the_worker_alive(worker: WorkerProcess) -> None:
-    with pytest.raises(InvalidRequest, match="chat template cannot render these messages: odd") as refused:
+    with pytest.raises(InvalidRequest, match="/m: the chat template cannot render these messages: odd") as refused:
         await pieces(worker, refused="odd")
     assert refused.value.code == "template_failed"
     for body, code in ({"fail": "no"}, "request_failed"), ({"greedy": True}, "out_of_memory"):
@@ -125,6 +126,24 @@ async def test_a_request_that_computes_too_long_before_its_first_piece_ends_the_
     assert (blamed.value.code, blamed.value.param) == ("template_timeout", "messages")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="how often a process was woken is read from /proc")
+async def test_a_worker_with_nothing_to_do_sleeps(worker: WorkerProcess) -> None:
+    assert await pieces(worker, say=["a"], patience=0.2)
+
+    def woken() -> int:
+        tasks = Path(f"/proc/{worker.pid}/task").iterdir()
+        lines = [line for task in tasks for line in (task / "status").read_text().splitlines()]
+        return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
+
+    # It may look after its request once more; after that, nothing wakes it for a whole second.
+    for _ in range(10):
+        before = woken()
+        await asyncio.sleep(1)
+        if woken() == before:
+            return
+    pytest.fail("something wakes it again and again")
+
+
 async def test_the_reason_why_a_model_does_not_load_is_told_with_its_file(bench: Bench) -> None:
     made = bench()
     with pytest.raises(InvalidRequest, match=r"cannot be loaded from .*m: the tensors are gone\. Check") as refused:
@@ -135,6 +154,24 @@ async def test_the_reason_why_a_model_does_not_load_is_told_with_its_file(bench:
     with pytest.raises(InvalidRequest, match="it reaches out") as harmful:
         await start(made, harmful="it reaches out")
     assert harmful.value.code == "harmful_template"
+
+
+async def test_a_template_in_model_json_is_blamed_where_it_stands(bench: Bench) -> None:
+    made = bench()
+    location = made.location(chat_template="{{ odd }}", harmful="it reaches out")
+    with pytest.raises(InvalidRequest, match=r"^model\.json of 'm': settings\.chat_template: it reaches out\.$"):
+        await made.say(location)
+    for revision, told in enumerate(({"fail": "error: the template is odd"}, {"wrong_template": "line 3: odd"}), 2):
+        with pytest.raises(
+            InvalidRequest, match=r"^model\.json of 'm': settings\.chat_template: .*odd; mend it"
+        ) as bad:
+            await made.say(made.location(revision=str(revision), chat_template="{{ odd }}", **told))
+        assert (bad.value.code, bad.value.param) == ("bad_template", "model")
+    location = made.location(revision="9", chat_template="{{ odd }}")
+    for body, code in (({"refused": "odd"}, "template_failed"), ({"spin": True, "patience": 0.1}, "template_timeout")):
+        with pytest.raises(InvalidRequest, match=r"^model\.json of 'm': settings\.chat_template: ") as bad:
+            await made.say(location, **body)
+        assert (bad.value.code, bad.value.param) == (code, "messages")
 
 
 @POSIX

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from jan_workers.template import HarmfulTemplate, TemplateFailed, check, environment, render
+from jan_workers.template import HarmfulTemplate, TemplateFailed, check, environment, mistake, render
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,12 @@ def test_what_no_template_needs_is_refused(source: str, reason: str) -> None:
 @pytest.mark.parametrize("source", ["{{ messages[0].content }}", "{% if %}", "{{ nothing.at.all }}", "{{ 1 / 'a' }}"])
 def test_mistakes_are_judged_by_whoever_renders(source: str) -> None:
     check(source)
+
+
+def test_where_a_template_cannot_be_read() -> None:
+    assert mistake("{{ messages }}") is None
+    assert str(mistake("a\nb\n{% if %}")).startswith("line 3: ")
+    assert "nosuch" in str(mistake("{{ 1 | nosuch }}"))
 
 
 def test_what_templates_expect() -> None:

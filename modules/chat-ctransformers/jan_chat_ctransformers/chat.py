@@ -11,7 +11,7 @@ from jan_ctransformers.sampling import check_length, defaults, refused, sampling
 from jan_chat_ctransformers.request import messages, refuse
 from jan_core import call
 from jan_core.endpoints.chat import Chat
-from jan_core.errors import InvalidRequest, JanError, Unavailable
+from jan_core.errors import InvalidRequest, Unavailable
 
 if TYPE_CHECKING:
     from jan_ctransformers import CTransformers
@@ -36,18 +36,9 @@ class ChatCTransformers(Chat):
         self._engine = engine
 
     async def ready(self) -> None:
-        """A model for this engine is installed."""
-        for model in (await self._jan.models.list()).data:
-            try:
-                location = await self._jan.models.locate(model.id)
-            except JanError:
-                continue
-            if location.engine == self.engine:
-                return
-        raise Unavailable(
-            "No model for ctransformers is installed; put a GGML file into a folder of its own in models/, or link it: "
-            "jan models pull ./file.bin",
-            code="no_model",
+        """A model for this engine is installed, and fits into the memory for models."""
+        await self._engine.ready(
+            "Put a GGML file into a folder of its own in models/, or link it: jan models pull ./file.bin"
         )
 
     async def create_stream(self, body: ChatCompletionRequest) -> AsyncIterator[ChatCompletionChunk]:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jan_llamacpp.sampling import engine_error
+from pydantic_core import from_json
 
 from jan_chat_llamacpp.call_text import CallReader, Said
 from jan_chat_llamacpp.form import PLAIN, Form
 from jan_chat_llamacpp.logprobs import token_logprobs
+from jan_chat_llamacpp.request import what_of
 from jan_chat_llamacpp.thoughts import ThoughtReader
 from jan_core import call
 from jan_core.errors import EngineError
@@ -25,6 +27,8 @@ class _Choice:
     reader: CallReader | None
     thoughts: ThoughtReader | None
     calls: int = 0
+    arguments: str = ""
+    """Of the last call."""
     tokens: list[dict[str, Any]] = field(default_factory=list)
     """Logprobs of tokens whose text is not told yet."""
 
@@ -37,10 +41,19 @@ class Answer:
         context: where the tokens are reported to.
         form: what the answers look like.
         top_logprobs: how many alternatives are told for each token; None where no logprobs are.
+        stops: whether stop strings may end the answers.
+        blamed: the field that is at fault where the prompt is too long.
     """
 
     def __init__(
-        self, model: str, context: call.Call | None, form: Form = PLAIN, top_logprobs: int | None = None
+        self,
+        model: str,
+        context: call.Call | None,
+        form: Form = PLAIN,
+        top_logprobs: int | None = None,
+        *,
+        stops: bool = False,
+        blamed: str = "messages",
     ) -> None:
         self._head: dict[str, Any] = {
             "id": new_id("chatcmpl-", 29),
@@ -51,6 +64,8 @@ class Answer:
         self._context = context
         self._form = form
         self._top = top_logprobs
+        self._stops = stops
+        self._blamed = blamed
         self._plain = form == PLAIN and top_logprobs is None
         self._choices: dict[int, _Choice] = {}
         self._begun: set[int] = set()
@@ -67,7 +82,7 @@ class Answer:
             ContextLengthExceeded, InvalidRequest, EngineError: the piece is an error.
         """
         if "error" in piece:
-            raise engine_error(piece["error"], "The messages are", "messages")
+            raise engine_error(piece["error"], what_of(self._blamed), self._blamed)
         if usage := piece.get("usage"):
             self._count(usage)
         found: list[ChatCompletionChunk] = []
@@ -157,11 +172,13 @@ class Answer:
         older = self._form.calling.older
         if said.kind == "name":
             state.calls += 1
+            state.arguments = ""
             state.tokens = []
             function = {"name": text, "arguments": ""}
             begun = {"index": state.calls - 1, "id": new_id("call_", 24), "type": "function", "function": function}
             found.append(self._chunk(index, {"function_call": function} if older else {"tool_calls": [begun]}))
         else:
+            state.arguments += text
             function = {"arguments": text}
             more = {"index": state.calls - 1, "function": function}
             found.append(self._chunk(index, {"function_call": function} if older else {"tool_calls": [more]}))
@@ -174,10 +191,12 @@ class Answer:
             if thought:
                 found.append(self._chunk(index, {"reasoning_content": thought}))
             self._tell(index, state, text, found)
+        if state.calls and self._stops and not _is_json(state.arguments):
+            reason = "length"  # a stop string has cut the call: nobody must take it for a whole one
         if state.reader is not None:
             if state.reader.within:
-                reason = "length"  # a stop string may have cut the call: nobody must take it for a whole one
-            for said in state.reader.end():
+                reason = "length"  # so it has here, within its name
+            for said in state.reader.end(cut=self._stops or reason == "length"):
                 self._say(index, state, said, found)
         if state.calls and reason in ("stop", "tool_calls"):
             return "function_call" if self._form.calling.older else "tool_calls"
@@ -200,3 +219,11 @@ class Answer:
         if self._context is not None:
             self._context.prompt_tokens = self._prompt
             self._context.completion_tokens = self._written
+
+
+def _is_json(text: str) -> bool:
+    try:
+        from_json(text)
+    except ValueError:
+        return False
+    return True

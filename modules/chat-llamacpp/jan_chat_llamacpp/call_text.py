@@ -81,9 +81,16 @@ class CallReader:
         """True while a call has begun and its arguments have not ended."""
         return self._where in ("name", "arguments")
 
-    def end(self) -> list[Said]:
-        """The answer has ended; what was held back is text after all, unless a call was cut off."""
+    def end(self, *, cut: bool = False) -> list[Said]:
+        """The answer has ended; what was held back is text after all, unless a call was cut off.
+
+        Args:
+            cut: something else than the model may have ended it: then the beginning of a mark is no text. The answer
+                could as well have been cut before it.
+        """
         rest, self._rest = self._rest, ""
+        if cut and (begun := _begun(rest)):
+            rest = rest[:-begun].rstrip()
         return [Said("text", rest)] if self._where == "text" and rest and not self._forced else []
 
     def _step(self) -> Said | None:

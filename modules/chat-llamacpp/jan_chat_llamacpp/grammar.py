@@ -29,7 +29,7 @@ _REFERENCE = re.compile(r"([a-z][a-z0-9-]*)([?*+]|\{(\d+),\d*\})?")
 class TooLarge(InvalidRequest):
     """400: what is asked for makes a grammar that would slow down every token."""
 
-    code = "invalid_value"
+    code = "invalid_json_schema"
 
 
 def literal(text: str) -> str:
@@ -64,6 +64,8 @@ class Grammar:
         """Which part of the request a rule was made for."""
         self.apart: set[str] = set()
         """Rules whose alternatives soon differ, by the way they were made."""
+        self.schemas: list[str] = []
+        """The places of the schemas that it is made of."""
         self._copies = 0
         self._last = 0
 
@@ -84,6 +86,7 @@ class Grammar:
             TooLarge: the grammar has too many rules.
         """
         if len(self.rules) >= MOST_RULES:
+            at = at or (self.schemas[-1] if self.schemas else "")
             raise TooLarge(f"{at or 'the request'}: too much to be enforced; make it smaller.", param=at or None)
         self.rules[name] = alternatives
         self.places[name] = at
@@ -109,14 +112,25 @@ class Grammar:
         Raises:
             TooLarge: it is too long.
         """
-        lines = []
+        lines = {}
         for name, alternatives in self.rules.items():
             body = " | ".join(" ".join(tokens) if tokens else '""' for tokens in alternatives)
-            lines.append(f"{name} ::= {body}\n")
-        text = "".join(lines)
+            lines[name] = f"{name} ::= {body}\n"
+        text = "".join(lines.values())
         if len(text) > MOST_TEXT:
-            raise TooLarge("What the answer must look like is too much to be enforced; make the schemas smaller.")
+            at = self._largest({name: len(line) for name, line in lines.items()})
+            raise TooLarge(f"{at or 'the request'}: too much to be enforced; make the schema smaller.", param=at)
         return text
+
+    def _largest(self, sizes: dict[str, int]) -> str | None:
+        """The place of the schema whose rules are the largest."""
+        found = dict.fromkeys(self.schemas, 0)
+        for name, size in sizes.items():
+            at = self.places[name]
+            for place in found:
+                if at == place or at.startswith((f"{place}.", f"{place}[")):
+                    found[place] += size
+        return max(found, key=lambda place: found[place], default=None)
 
 
 def until(grammar: Grammar, name: str, tag: str, then: list[str], *, may_end: bool) -> str:

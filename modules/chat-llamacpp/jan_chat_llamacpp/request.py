@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from jan_llamacpp.sampling import LONGEST_TOKEN, Parameters, sampling, too_long
@@ -9,6 +10,7 @@ from jan_llamacpp.sampling import LONGEST_TOKEN, Parameters, sampling, too_long
 from jan_chat_llamacpp.form import Form
 from jan_chat_llamacpp.messages import length
 from jan_chat_llamacpp.template_facts import TemplateFacts
+from jan_chat_llamacpp.tools import Calling
 from jan_core.errors import InvalidRequest, NotSupported
 
 if TYPE_CHECKING:
@@ -67,15 +69,29 @@ def thinking(body: ChatCompletionRequest, facts: TemplateFacts) -> dict[str, Any
     )
 
 
-def check_length(conversation: list[dict[str, Any]], context: int) -> None:
+def check_length(conversation: list[dict[str, Any]], calling: Calling, facts: TemplateFacts, context: int) -> str:
     """Refuse what cannot fit the context whatever its tokens are, without handing megabytes to the engine.
+
+    Returns:
+        The field to blame where the engine finds the prompt too long: `tools` (or `functions`) where those are longer
+        than the messages, else `messages`.
 
     Raises:
         ContextLengthExceeded: there are more than `LONGEST_TOKEN` characters for each token of the context.
     """
     characters = length(conversation)
+    tools = sum(len(json.dumps(tool.described(), ensure_ascii=False)) for tool in calling.tools)
+    if facts.tools != "none":
+        characters += tools  # elsewhere they are in the conversation already
+    field = "messages" if 2 * tools <= characters else "functions" if calling.older else "tools"
     if characters > context * LONGEST_TOKEN:
-        raise too_long("The messages are", f"{characters} characters", context, "messages")
+        raise too_long(what_of(field), f"{characters} characters", context, field)
+    return field
+
+
+def what_of(field: str) -> str:
+    """The prompt as the beginning of a sentence, for a field that `check_length` returned."""
+    return "The messages are" if field == "messages" else f"The {field} and the messages are"
 
 
 def prompt_request(

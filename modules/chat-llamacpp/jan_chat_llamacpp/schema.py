@@ -59,15 +59,14 @@ class SchemaRules:
             TooLarge: it is too large or too deep.
         """
         first = self._grammar.name("schema")
+        self._grammar.schemas.append(self._at)
         return self._grammar.add(first, [[self._any(self._schema, self._at, 0)]], self._at)
 
     def _any(self, schema: Any, at: str, depth: int) -> str:
         """The token for a schema."""
         self._count += 1
         if depth > DEEPEST or self._count > MOST_SCHEMAS:
-            raise TooLarge(
-                f"{at}: a schema may have {MOST_SCHEMAS} parts, {DEEPEST} levels deep.", param=at, code="invalid_value"
-            )
+            raise TooLarge(f"{at}: a schema may have {MOST_SCHEMAS} parts, {DEEPEST} levels deep.", param=at)
         if schema is True:
             return use(self._grammar, "value")
         if schema is False:
@@ -258,9 +257,9 @@ class SchemaRules:
         value = schema.get(name)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        if not is_of_type("integer", value) or value < 0:
             unsupported(inside(at, name), f"must be a whole number from 0 up, not {shown(value)}.")
-        return value
+        return int(value)
 
     def _repeat(self, token: str, least: int, most: int | None, at: str, low: str, high: str) -> list[str]:
         """The tokens for a token so many times; a limit beyond what can be enforced may be left to the model."""
@@ -316,6 +315,11 @@ class SchemaRules:
         for name in dict.fromkeys([*properties, *required]):
             if name in properties:
                 values[name] = self._any(properties[name], inside(at, "properties", name), depth + 1)
+            elif further is False:
+                unsupported(
+                    inside(at, "required", required.index(name)),
+                    f"{shown(name)} is required, but `properties` lacks it and `additionalProperties` is false.",
+                )
             else:
                 values[name] = self._any(further, inside(at, "additionalProperties"), depth + 1)
         if values or further is False:

@@ -64,7 +64,8 @@ def unsupported(at: str, why: str) -> NoReturn:
 def is_of_type(kind: str, value: Any) -> bool:
     """Whether a JSON value is of a type of JSON schema."""
     if kind == "integer":
-        return isinstance(value, int) and not isinstance(value, bool)
+        whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())  # 1.0 is one too
+        return whole and not isinstance(value, bool)
     if kind == "number":
         return isinstance(value, int | float) and not isinstance(value, bool)
     python = {"string": str, "boolean": bool, "null": type(None), "object": dict, "array": list}[kind]

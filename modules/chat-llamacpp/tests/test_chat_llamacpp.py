@@ -13,6 +13,7 @@ from jan_core import call
 from jan_core.app import Jan, open_jan
 from jan_core.errors import ContextLengthExceeded, InvalidRequest, ModelNotFound, NotSupported, Unavailable
 from jan_core.schemas.chat import ChatCompletionChunk, ChatCompletionRequest
+from tests.smollm2 import GO_ON
 
 pytestmark = pytest.mark.anyio
 
@@ -20,8 +21,16 @@ MODEL = "smollm2-135m-instruct"
 ENGINE: dict[str, Any] = {"context": 512, "slots": 2, "threads": 1, "prompt_cache_mib": 0}
 
 
+@pytest.fixture(scope="module")
+async def jan(shared_root: Path) -> AsyncIterator[Jan]:
+    """One app for all tests that leave it as it is: the model is loaded once."""
+    async with open_jan(shared_root, jan_llamacpp=ENGINE, jan_workers={"queue": 1}) as found:
+        yield found
+
+
 @pytest.fixture
-async def jan(root: Path) -> AsyncIterator[Jan]:
+async def fresh(root: Path) -> AsyncIterator[Jan]:
+    """An app of a test's own, on `root`."""
     async with open_jan(root, jan_llamacpp=ENGINE, jan_workers={"queue": 1}) as found:
         yield found
 
@@ -36,7 +45,7 @@ async def chunks(jan: Jan, **fields: Any) -> list[ChatCompletionChunk]:
 
 
 async def test_one_stream_of_chunks(jan: Jan) -> None:
-    found = await chunks(jan, logit_bias={"2": -100}, stream_options={"include_usage": True})
+    found = await chunks(jan, **GO_ON, stream_options={"include_usage": True})
     assert len({chunk.id for chunk in found}) == 1
     assert {chunk.model for chunk in found} == {MODEL}
     first, *middle, last, usage = found
@@ -53,7 +62,7 @@ async def test_usage_comes_only_if_asked_for(jan: Jan) -> None:
 
 
 async def test_the_plain_reply_is_the_stream_folded(jan: Jan) -> None:
-    told = {"temperature": 0, "logit_bias": {"2": -100}}
+    told: dict[str, Any] = {"temperature": 0, **GO_ON}
     found = await chunks(jan, **told)
     reply = await jan.chat.create(body(**told))
     text = "".join(chunk.choices[0].delta.content or "" for chunk in found)
@@ -76,7 +85,7 @@ async def test_choices_beyond_the_slots_come_in_rounds_and_every_one_ends(jan: J
 async def test_tokens_are_told_to_the_call(jan: Jan) -> None:
     context = call.Call("req_x")
     call.enter(context)
-    await jan.chat.create(body(logit_bias={"2": -100}))
+    await jan.chat.create(body(**GO_ON))
     assert context.completion_tokens == 4
     assert context.prompt_tokens is not None
     assert context.prompt_tokens > 10
@@ -90,27 +99,46 @@ async def test_longer_than_the_context(jan: Jan) -> None:
         await jan.chat.create(body(messages=[{"role": "user", "content": "word " * 600}]))
 
 
-async def test_what_is_refused_loads_no_model(jan: Jan) -> None:
+async def test_tools_that_are_longer_than_the_context_are_blamed_themselves(jan: Jan) -> None:
+    tools = [
+        {"type": "function", "function": {"name": f"f{number}", "description": "word " * 100}} for number in range(9)
+    ]
+    with pytest.raises(ContextLengthExceeded, match="The tools and the messages are .* 512") as refused:
+        await chunks(jan, tools=tools)
+    assert refused.value.param == "tools"
+    older = [tool["function"] for tool in tools]
+    with pytest.raises(ContextLengthExceeded) as refused:
+        await chunks(jan, functions=older)
+    assert refused.value.param == "functions"
+    with pytest.raises(ContextLengthExceeded) as refused:
+        await chunks(jan, tools=tools[:1], messages=[{"role": "user", "content": "word " * 600}])
+    assert refused.value.param == "messages"
+
+
+async def test_what_is_refused_loads_no_model(fresh: Jan) -> None:
     with pytest.raises(NotSupported):
-        await jan.chat.create(body(store=True))
+        await fresh.chat.create(body(store=True))
     with pytest.raises(InvalidRequest):
-        await jan.chat.create(body(tool_choice="required"))
+        await fresh.chat.create(body(tool_choice="required"))
     schema = {"name": "x", "schema": {"type": "string", "pattern": "a"}}
     with pytest.raises(InvalidRequest):
-        await jan.chat.create(body(response_format={"type": "json_schema", "json_schema": schema}))
+        await fresh.chat.create(body(response_format={"type": "json_schema", "json_schema": schema}))
+    with pytest.raises(InvalidRequest, match="0 to 49151") as refused:
+        await fresh.chat.create(body(logit_bias={"5": 1, "49152": 1}))
+    assert refused.value.param == 'logit_bias["49152"]'
     with pytest.raises(ModelNotFound):
-        await jan.chat.create(body(model="nothing"))
-    assert jan.backend(LlamaCpp).workers.models == {}
+        await fresh.chat.create(body(model="nothing"))
+    assert fresh.backend(LlamaCpp).workers.models == {}
 
 
-async def test_another_engines_model_is_refused(jan: Jan, root: Path) -> None:
+async def test_another_engines_model_is_refused(fresh: Jan, root: Path) -> None:
     folder = root / "models" / MODEL
     (folder / "model.json").write_text(json.dumps({"engine": "onnx"}))
     with pytest.raises(InvalidRequest, match="'onnx'") as refused:
-        await jan.chat.create(body())
+        await fresh.chat.create(body())
     assert (refused.value.code, refused.value.param) == ("engine_not_available", "model")
     with pytest.raises(Unavailable, match="jan models pull"):
-        await jan.chat.ready()
+        await fresh.chat.ready()
 
 
 async def test_ready_with_a_model_and_not_without(jan: Jan, tmp_path: Path) -> None:
@@ -122,43 +150,42 @@ async def test_ready_with_a_model_and_not_without(jan: Jan, tmp_path: Path) -> N
 
 
 async def test_closing_the_stream_gives_the_slots_back(jan: Jan) -> None:
-    events = jan.chat.create_stream(body(stream=True, n=2, max_tokens=400, logit_bias={"2": -100}))
+    events = jan.chat.create_stream(body(stream=True, n=2, max_tokens=400, **GO_ON))
     await anext(events)
     (model,) = jan.backend(LlamaCpp).workers.models.values()
     assert model.slots.free == 0
     await events.aclose()
-    await asyncio.wait_for(model.slots.take(2), 10)
+    await asyncio.wait_for(model.slots.take(2), 60)
     model.slots.give_back(2)
 
 
 async def test_a_cancelled_plain_request_gives_its_slot_back(jan: Jan) -> None:
     await jan.chat.create(body())
     (model,) = jan.backend(LlamaCpp).workers.models.values()
-    task = asyncio.create_task(jan.chat.create(body(max_tokens=400, logit_bias={"2": -100})))
-    for _ in range(100_000):
-        await asyncio.sleep(0)
-        if model.slots.free < 2:
-            break
+    task = asyncio.create_task(jan.chat.create(body(max_tokens=400, **GO_ON)))
+    async with asyncio.timeout(30):
+        while model.slots.free == 2:
+            await asyncio.sleep(0)
     assert model.slots.free == 1
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.wait_for(model.slots.take(2), 10)
+    await asyncio.wait_for(model.slots.take(2), 60)
     model.slots.give_back(2)
 
 
-async def test_a_model_edited_by_hand_is_used_as_it_is_now(jan: Jan, root: Path) -> None:
+async def test_a_model_edited_by_hand_is_used_as_it_is_now(fresh: Jan, root: Path) -> None:
     path = root / "models" / MODEL / "model.json"
     path.write_text(json.dumps({"parameters": {"max_tokens": 2}}))
-    reply = await jan.chat.create(body(max_tokens=None, logit_bias={"2": -100}))
+    reply = await fresh.chat.create(body(max_tokens=None, **GO_ON))
     assert reply.usage is not None
     assert reply.usage.completion_tokens == 2
     path.write_text(json.dumps({"parameters": {"max_tokens": 3}, "settings": {"ctx_len": 256}}))
-    reply = await jan.chat.create(body(max_tokens=None, logit_bias={"2": -100}))
+    reply = await fresh.chat.create(body(max_tokens=None, **GO_ON))
     assert reply.usage is not None
     assert reply.usage.completion_tokens == 3
     with pytest.raises(ContextLengthExceeded, match="256"):
-        await jan.chat.create(body(messages=[{"role": "user", "content": "word " * 300}]))
+        await fresh.chat.create(body(messages=[{"role": "user", "content": "word " * 300}]))
 
 
 async def test_tokens_are_counted_and_the_prompt_is_shown_without_generating(jan: Jan) -> None:

@@ -121,9 +121,9 @@ def deltas(form: Form, *pieces: dict[str, Any], top: int | None = None) -> list[
     ]
 
 
-async def folded(form: Form, *pieces: dict[str, Any], top: int | None = None) -> ChatCompletion:
+async def folded(form: Form, *pieces: dict[str, Any], top: int | None = None, stops: bool = False) -> ChatCompletion:
     async def stream() -> AsyncIterator[ChatCompletionChunk]:
-        answer = Answer("m", None, form, top)
+        answer = Answer("m", None, form, top, stops=stops)
         for one in pieces:
             for chunk in answer.chunks(one, 0):
                 yield chunk
@@ -172,6 +172,24 @@ async def test_a_call_that_is_cut_off_ends_with_length() -> None:
     (choice,) = (await folded(OWN, piece(0, CALL[:44]), piece(0, reason="length"))).choices
     assert choice.finish_reason == "length"
     assert choice.message.tool_calls is not None
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("begun", ["<", "\n<tool", " <tool_call"])
+@pytest.mark.parametrize(("reason", "stops"), [("length", False), ("stop", True)])
+async def test_the_beginning_of_a_mark_that_was_cut_is_no_text(begun: str, reason: str, stops: bool) -> None:
+    (choice,) = (await folded(OWN, piece(0, f"Well.{begun}"), piece(0, reason=reason), stops=stops)).choices
+    assert (choice.message.content, choice.finish_reason) == ("Well.", reason)
+    (choice,) = (await folded(OWN, piece(0, "a < b \n"), piece(0, reason=reason), stops=stops)).choices
+    assert choice.message.content == "a < b \n"
+
+
+@pytest.mark.anyio
+async def test_a_call_of_the_engine_that_a_stop_string_cut_ends_with_length() -> None:
+    form = Form(Calling((), "auto", 8), "engine")
+    pieces = [engine_call(0, name="add", arguments='{"a": 1'), piece(0, reason="tool_calls")]
+    (choice,) = (await folded(form, *pieces, stops=True)).choices
+    assert choice.finish_reason == "length"
 
 
 def engine_call(index: int, **function: str) -> dict[str, Any]:

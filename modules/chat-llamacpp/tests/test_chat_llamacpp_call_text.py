@@ -111,6 +111,14 @@ def test_an_answer_of_calls_alone_has_no_text_when_it_is_cut() -> None:
         assert reader.feed(cut) + reader.end() == []
 
 
+def test_what_may_be_a_mark_is_text_only_where_the_model_has_ended() -> None:
+    for begun in ("<", "\n<tool_", " <tool_call"):
+        for cut, left in ((False, begun), (True, "")):
+            reader = CallReader()
+            told = [*reader.feed(f"a{begun}"), *reader.end(cut=cut)]
+            assert "".join(said.text for said in told) == f"a{left}"
+
+
 def test_it_tells_whether_a_call_is_cut() -> None:
     reader = CallReader()
     reader.feed('<tool_call>\n{"name": "add", "arguments": {"a": ')

@@ -75,8 +75,9 @@ def test_repetitions_and_rules_have_an_end() -> None:
         grammar.add("one-more", [[]])
     large = Grammar()
     large.add("root", [[literal("x" * 300_000)]])
-    with pytest.raises(TooLarge):
+    with pytest.raises(TooLarge) as refused:
         large.text()
+    assert (refused.value.code, refused.value.param) == ("invalid_json_schema", None)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from jan_chat_llamacpp.form import PLAIN, form_of
 from jan_chat_llamacpp.request import REFUSED, check_length, engine_request, prompt_request, refuse, thinking
 from jan_chat_llamacpp.template_facts import TemplateFacts
-from jan_chat_llamacpp.tools import read_calling
+from jan_chat_llamacpp.tools import Calling, Tool, read_calling
 from jan_llamacpp.sampling import LONGEST_TOKEN, SEEDS, Parameters, defaults
 
 from jan_core.errors import ContextLengthExceeded, InvalidRequest, NotSupported
@@ -230,8 +230,18 @@ def test_parameters_of_others_are_left_to_them() -> None:
 
 def test_what_no_tokens_could_hold_is_refused_unread() -> None:
     most = 16 * LONGEST_TOKEN
-    check_length([{"role": "user", "content": "x" * most}], 16)
+    facts = TemplateFacts(tools="none", thoughts="none", can_stop_thinking=False, effort=False)
+    assert check_length([{"role": "user", "content": "x" * most}], Calling(), facts, 16) == "messages"
     half = {"role": "user", "content": [{"type": "text", "text": "x" * (most // 2)}]}
     with pytest.raises(ContextLengthExceeded, match="16 tokens") as refused:
-        check_length([half, half, *HI], 16)
+        check_length([half, half, *HI], Calling(), facts, 16)
     assert refused.value.param == "messages"
+    tool = Tool("f", "x" * most, {}, False, "at")
+    with pytest.raises(ContextLengthExceeded, match="The tools and the messages are") as refused:
+        check_length(HI, Calling((tool,), "auto"), replace(facts, tools="same"), 16)
+    assert refused.value.param == "tools"
+    short = Tool("f", "x" * 100, {}, False, "at")
+    assert check_length(HI, Calling((short,), "auto"), replace(facts, tools="same"), 16) == "tools"
+    assert check_length(HI, Calling((short,), "auto", older=True), replace(facts, tools="same"), 16) == "functions"
+    long = [{"role": "user", "content": "x" * 1000}]
+    assert check_length(long, Calling((short,), "auto"), facts, 16) == "messages"

@@ -207,7 +207,7 @@ REFUSED: list[tuple[str, Any]] = [
     (".properties", {"type": "object", "properties": []}),
     (".properties.a", {"type": "object", "properties": {"a": False}}),
     (".required", {"type": "object", "required": "a"}),
-    (".additionalProperties", {"type": "object", "required": ["a"], "additionalProperties": False}),
+    (".required[1]", {"properties": {"b": {}}, "required": ["b", "a"], "additionalProperties": False}),
     (".minProperties", {"type": "object", "minProperties": 2}),
     (".minProperties", {"type": "object", "properties": {"a": {}}, "minProperties": 1}),
     (".maxProperties", {"type": "object", "properties": {"a": {}, "b": {}}, "maxProperties": 1}),
@@ -222,14 +222,42 @@ def test_what_cannot_be_enforced_is_refused_by_its_place(place: str, schema: Any
         made(schema)
     assert refused.value.param == AT + place
     assert refused.value.message.startswith(AT + place)
-    assert refused.value.code in ("invalid_json_schema", "invalid_value")
+    assert refused.value.code == "invalid_json_schema"
 
 
 def test_depth_and_size_have_an_end() -> None:
     with pytest.raises(TooLarge, match="levels deep"):
         made(DEEP)
-    with pytest.raises(TooLarge):
+    with pytest.raises(TooLarge) as refused:
         made({"anyOf": [{"type": "null"}] * (MOST_SCHEMAS + 1)})
+    assert (refused.value.code, refused.value.param) == ("invalid_json_schema", f"{AT}.anyOf[{MOST_SCHEMAS - 1}]")
+
+
+def test_of_several_schemas_the_largest_is_told_to_be_too_large() -> None:
+    grammar = Grammar()
+    for number, words in enumerate((3, 90_000, 3)):
+        schema = {"enum": [str(word) for word in range(words)]}
+        SchemaRules(grammar, schema, f"tools[{number}].function", strict=True).add()
+    with pytest.raises(TooLarge) as refused:
+        grammar.text()
+    assert (refused.value.code, refused.value.param) == ("invalid_json_schema", "tools[1].function")
+    assert refused.value.message.startswith("tools[1].function: ")
+
+
+def test_a_property_that_is_required_and_must_not_come_is_told_to_be_a_contradiction() -> None:
+    with pytest.raises(UnsupportedSchema, match='"a" is required, but `properties` lacks it'):
+        made({"type": "object", "properties": {}, "required": ["a"], "additionalProperties": False})
+
+
+def test_a_count_may_be_written_as_a_decimal(pattern_of: Any) -> None:
+    schema = {"type": "array", "items": {"type": "null"}, "minItems": 1.0, "maxItems": 2.0}
+    pattern = re.compile(pattern_of(*made(schema)))
+    assert [text for text in ("[]", "[null]", "[null, null]", "[null, null, null]") if pattern.fullmatch(text)] == [
+        "[null]",
+        "[null, null]",
+    ]
+    with pytest.raises(UnsupportedSchema, match="whole number"):
+        made({"type": "array", "minItems": 1.5})
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jan_ctransformers.counting import Counting
 from jan_ctransformers.sampling import refused
 
 from jan_core import call
 from jan_core.errors import EngineError
 from jan_core.ids import new_id, now
-from jan_core.schemas.common import CompletionUsage, PromptTokensDetails
 from jan_core.schemas.completions import CompletionChunk
 
 if TYPE_CHECKING:
@@ -31,11 +31,9 @@ class Answer:
             "model": model,
             "system_fingerprint": "ctransformers",
         }
-        self._context = context
+        self._counting = Counting(context)
         self._begun: set[int] = set()
         self._finished: set[int] = set()
-        self._prompts: dict[int, tuple[int, int]] = {}
-        self._written: dict[int, int] = {}
 
     def chunks(self, piece: dict[str, Any], index: int, prompt: int, shown: str) -> Iterator[CompletionChunk]:
         """The chunks of one piece.
@@ -51,7 +49,7 @@ class Answer:
         """
         if "error" in piece:
             raise refused(piece["error"], "prompt")
-        self._count(piece, index, prompt)
+        self._counting.add(piece, index, prompt)
         text, reason = piece.get("text") or "", piece.get("finish_reason")
         if index not in self._begun and (text or reason):
             self._begun.add(index)
@@ -69,26 +67,7 @@ class Answer:
 
     def last(self) -> CompletionChunk:
         """The chunk that carries `usage`."""
-        prompt = sum(tokens for tokens, _ in self._prompts.values())
-        cached = sum(cached for _, cached in self._prompts.values())
-        written = sum(self._written.values())
-        usage = CompletionUsage(
-            prompt_tokens=prompt,
-            completion_tokens=written,
-            total_tokens=prompt + written,
-            prompt_tokens_details=PromptTokensDetails(cached_tokens=cached),
-        )
-        return CompletionChunk(**self._head, choices=[], usage=usage)
-
-    def _count(self, piece: dict[str, Any], index: int, prompt: int) -> None:
-        """Each prompt counts once, with what was known of it when it was read first; the answers add up."""
-        if "prompt_tokens" in piece:
-            self._prompts.setdefault(prompt, (piece["prompt_tokens"], piece["cached_tokens"]))
-        if "completion_tokens" in piece:
-            self._written[index] = piece["completion_tokens"]
-        if self._context is not None:
-            self._context.prompt_tokens = sum(tokens for tokens, _ in self._prompts.values())
-            self._context.completion_tokens = sum(self._written.values())
+        return CompletionChunk(**self._head, choices=[], usage=self._counting.usage())
 
     def _chunk(self, index: int, text: str, reason: Any = None) -> CompletionChunk:
         choice = {"index": index, "text": text, "logprobs": None, "finish_reason": reason}

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, ClassVar
 
 from jan_llamacpp.asking import Asking
-from jan_llamacpp.sampling import defaults, too_long
+from jan_llamacpp.sampling import check_bias, defaults, too_long, vocabulary_of
 
 from jan_completions_llamacpp.request import (
     Text,
@@ -58,6 +58,7 @@ class CompletionsLlamaCpp(Completions):
 
         refuse(body)
         asking = await Asking.locate(self._jan, self._engine, body.model)
+        check_bias(body, vocabulary_of(asking.location))
         own = defaults(asking.location)
         most = limit(body, own)
         prompts, read = await self._prompts(body, asking, most)

@@ -14,18 +14,20 @@ from jan_core.app import Jan, open_jan
 from jan_core.errors import ContextLengthExceeded, InvalidRequest, ModelNotFound, NotSupported
 from jan_core.schemas.completions import Completion, CompletionChunk, CompletionRequest
 from tests.pinned import spec
+from tests.smollm2 import GO_ON
 
 pytestmark = pytest.mark.anyio
 
 MODEL = "smollm2-135m-instruct"
 ENGINE: dict[str, Any] = {"context": 512, "slots": 2, "threads": 1, "prompt_cache_mib": 0}
-SURE: dict[str, Any] = {"temperature": 0, "logit_bias": {"2": -100, "0": -100}, "max_tokens": 4}
+SURE: dict[str, Any] = {**GO_ON, "temperature": 0, "max_tokens": 4}
 """The same tokens each time, and as many as are asked for."""
 
 
-@pytest.fixture
-async def jan(root: Path) -> AsyncIterator[Jan]:
-    async with open_jan(root, jan_llamacpp=ENGINE, jan_workers={"queue": 1}) as found:
+@pytest.fixture(scope="module")
+async def jan(shared_root: Path) -> AsyncIterator[Jan]:
+    """One app for all tests that leave it as it is: the model is loaded once."""
+    async with open_jan(shared_root, jan_llamacpp=ENGINE, jan_workers={"queue": 1}) as found:
         yield found
 
 
@@ -177,6 +179,7 @@ async def test_a_gap_is_filled_where_the_model_knows_how(root: Path, fim_path: P
         ({"prompt": ["a"] * 2048, "n": 2}, InvalidRequest, "n"),
         ({"prompt": ["a"] * 2048, "n": 1, "best_of": 2}, InvalidRequest, "best_of"),
         ({"repeat_penalty": 0}, InvalidRequest, "repeat_penalty"),
+        ({"logit_bias": {"5": 1, "49152": 1}}, InvalidRequest, 'logit_bias["49152"]'),
         ({"prompt": " word" * 600}, ContextLengthExceeded, "prompt"),
         ({"prompt": ["a", " word" * 600]}, ContextLengthExceeded, "prompt[1]"),
         ({"prompt": " word" * 600, "max_tokens": 0}, ContextLengthExceeded, "prompt"),
@@ -216,7 +219,7 @@ async def test_leaving_frees_the_slots(jan: Jan) -> None:
     model = next(iter(jan.backend(LlamaCpp).workers.models.values()))
     assert model.slots.busy == 2
     await events.aclose()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while model.slots.busy:
             await asyncio.sleep(0.01)
 

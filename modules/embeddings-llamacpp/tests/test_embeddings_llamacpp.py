@@ -23,9 +23,10 @@ WIDTH = 576
 ENGINE: dict[str, Any] = {"context": 256, "slots": 2, "threads": 1, "prompt_cache_mib": 0}
 
 
-@pytest.fixture
-async def jan(root: Path) -> AsyncIterator[Jan]:
-    async with open_jan(root, jan_llamacpp=ENGINE) as found:
+@pytest.fixture(scope="module")
+async def jan(shared_root: Path) -> AsyncIterator[Jan]:
+    """One app for all tests that leave it as it is: the model is loaded once."""
+    async with open_jan(shared_root, jan_llamacpp=ENGINE) as found:
         yield found
 
 
@@ -145,8 +146,9 @@ async def test_it_tells_the_call_its_tokens(jan: Jan) -> None:
 async def test_leaving_frees_the_slots(jan: Jan) -> None:
     await create(jan)
     task = asyncio.create_task(create(jan, ["word " * 200] * 500))
-    model = next(iter(jan.backend(LlamaCpp).workers.models.values()))
-    async with asyncio.timeout(20):
+    models = jan.backend(LlamaCpp).workers.models
+    model = next(one for (_, _, purpose), one in models.items() if purpose == "embeddings")
+    async with asyncio.timeout(60):
         while model.slots.busy < 2:
             await asyncio.sleep(0.01)
         task.cancel()

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jan_core.folder.names import is_name
+from jan_core.folder.signature import Signature, is_settled, signature
 from jan_models_json.description import BadDescription, Description, read_description
 from jan_models_json.ggml import begins_as_ggml, read_ggml
 from jan_models_json.gguf import Header, read_header
-from jan_models_json.signature import Signature, is_settled, signature
 from jan_models_json.stream import BadModelFile
 
 DESCRIPTION = "model.json"

@@ -18,10 +18,10 @@ from typing_extensions import override
 from jan_core.endpoints.models import Models
 from jan_core.errors import Conflict, InvalidRequest, ModelNotFound, NotSupported, Unavailable
 from jan_core.folder.names import is_name, split_model_id
+from jan_core.folder.signature import Signature, is_settled, signature
 from jan_core.schemas.models import Model, ModelDeleted, ModelList, ModelLocation
 from jan_models_json.folder import Contents, Weights, read_folder
 from jan_models_json.removal import clean, remove_files, remove_folder
-from jan_models_json.signature import Signature, is_settled, signature
 
 READERS = 2
 """Threads that read changed files, at most."""

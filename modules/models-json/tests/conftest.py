@@ -9,8 +9,9 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
-from jan_models_json import signature
 from jan_models_json.store import ModelsJson
+
+from jan_core.folder import signature
 
 Write = Callable[..., Path]
 

@@ -13,46 +13,14 @@ from jan_models_json.ggml import MAGICS, begins_as_ggml, read_ggml
 from jan_models_json.store import ModelsJson
 from jan_models_json.stream import BadModelFile
 
+from tests.models.tiny_every import EVERY, LAST, family
+from tests.models.tiny_gpt2 import VOCABULARY
 from tests.models.tiny_gpt2 import tiny_gpt2 as tiny
 
-WORDS = [b"a", b"b", b"### End"]
-
-
-def file(
-    numbers: list[Any],
-    words: list[bytes],
-    *names: str,
-    magic: bytes = b"lmgg",
-    again: bool = False,
-    scores: bool = False,
-    align: int = 1,
-) -> bytes:
-    """A GGML file of tensors of 4 × 2 numbers with these names."""
-    data = magic + b"".join(struct.pack("<f" if isinstance(n, float) else "<i", n) for n in numbers)
-    data += struct.pack("<i", len(words)) if again else b""
-    data += b"".join(struct.pack("<I", len(w)) + w + (b"\0\0\0\0" if scores else b"") for w in words)
-    for name in names:
-        data += struct.pack("<3i2i", 2, len(name), 0, 4, 2) + name.encode()
-        data += bytes(-len(data) % align) + bytes(32)
-    return data
-
-
-FILES: dict[str, bytes] = {
-    "gpt2": file([3, 64, 4, 2, 1, 2], WORDS, "model/wte", again=True),
-    "starcoder": file([3, 64, 4, 2, 1, 2], [b"a", b"b", b"<fim_prefix>"], "model/wte", again=True),
-    "gptj": file([3, 64, 4, 2, 1, 8, 2], WORDS, "transformer.wte.weight", again=True),
-    "gpt_neox": file([3, 64, 4, 2, 1, 8, 1, 2], [b"a", b"b", b"c"], "gpt_neox.embed_in.weight"),
-    "dolly-v2": file([3, 64, 4, 2, 1, 8, 1, 2], WORDS, "gpt_neox.embed_in.weight"),
-    "mpt": file([4, 4096, 2, 1, 3, 8.0, 0.0, 2], WORDS, "transformer.wte.weight"),
-    "replit": file([4, 64, 2, 1, 3, 2], WORDS, "transformer.wte.weight", scores=True),
-    "falcon": file([3, 4, 2, 1, 1, 7, 2], WORDS, "transformer.word_embeddings.weight"),
-    "llama": file([3, 4, 256, 2, 1, 8, 2], WORDS, "tok_embeddings.weight"),
-}
-LATER: dict[str, bytes] = {
-    "GGMF": file([1, 3, 4, 256, 2, 1, 8, 2], WORDS, "tok_embeddings.weight", magic=b"fmgg", scores=True),
-    "GGJT": file([3, 3, 4, 256, 2, 1, 8, 2], WORDS, "norm.weight", magic=b"tjgg", scores=True, align=32),
-    "GGCC": file([10, 3, 4, 2, 1, 1, 7, 2], WORDS, magic=b"ccgg"),
-}
+FILES = {name: write() for name, write in EVERY.items() if name != "llama-GGUF"}
+CONTEXTS = {"falcon": None, "llama": None}
+COUNTS = {"gpt2": 5, "starcoder": 5, "mpt": 5, "replit": 5}
+"""How many of the header's numbers, from the first on, are counts; of other types the first six."""
 
 
 @pytest.fixture
@@ -66,19 +34,83 @@ def read(tmp_path: Path) -> Callable[[bytes], dict[str, Any]]:
     return made
 
 
-@pytest.mark.parametrize("family", FILES)
-def test_the_family_is_told_by_the_tensors(read: Any, family: str) -> None:
-    found = read(FILES[family])
-    assert (found["architecture"], found["format"], found["quantization"]) == (family, "GGML", "Q4_0")
-    assert (found["embedding_length"], found["head_count"], found["block_count"]) == (4, 2, 1)
-    assert found.get("context_length") == {"mpt": 2048, "falcon": None, "llama": None}.get(family, 64)
-    assert found["parameter_count"] == 8
+@pytest.mark.parametrize("name", FILES)
+def test_the_family_is_told_by_the_tensors(read: Any, name: str) -> None:
+    found = read(FILES[name])
+    form = name.partition("-")[2][:4] if "-GG" in name else "GGML"
+    assert (found["architecture"], found["format"]) == (family(name), form)
+    assert (found["embedding_length"], found["head_count"], found["block_count"]) == (64, 4, 1)
+    assert found.get("context_length") == CONTEXTS.get(family(name), 256)
+    assert found["vocab_size"] >= 276
+    assert found["parameter_count"] > 60_000
 
 
-@pytest.mark.parametrize("form", LATER)
-def test_later_formats(read: Any, form: str) -> None:
-    found = read(LATER[form])
-    assert (found["format"], found["architecture"]) == (form, "falcon" if form == "GGCC" else "llama")
+def test_mixtures_have_the_names_that_their_projects_gave_them(read: Any) -> None:
+    assert read(FILES["gptj-GGML-Q4_0"])["quantization"] == read(FILES["llama-GGJT-Q4_0"])["quantization"] == "Q4_0"
+    assert read(FILES["llama-GGJT-F16"])["quantization"] == "F16"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_file_is_refused_before_the_library_sees_it(read: Any, name: str) -> None:
+    content, last = FILES[name], LAST[family(name)]
+    begin = content.rindex(last.encode()) - 12 - (4 if last.endswith(("bias", "/b")) else 8)
+    damaged = {
+        "cut inside a tensor": content[:-7],
+        "cut in half": content[: len(content) // 2],
+        "a tensor less": content[:begin],
+        "a tensor twice": content + content[begin:],
+        "something more": content + bytes(40),
+    }
+    first = 4 if content.startswith(b"lmgg") else 8
+    for number in range(COUNTS.get(family(name), 6)):
+        for value in (0, -1, 5, 2**31 - 1):
+            at = first + 4 * number
+            damaged[f"{value} as number {number}"] = content[:at] + struct.pack("<i", value) + content[at + 4 :]
+    if family(name) in ("gptj", "gpt_neox", "dolly-v2", "mpt", "replit"):
+        del damaged["5 as number 1"]  # a short context, and no tensor tells otherwise
+    for data in damaged.values():
+        with pytest.raises(BadModelFile, match=r"a\.bin is damaged: "):
+            read(data)
+    with pytest.raises(BadModelFile, match=rf"only \d+ of \d+ tensors; {last} is missing"):
+        read(damaged["a tensor less"])
+
+
+def changed(content: bytes, before: bytes, after: bytes) -> bytes:
+    assert before in content
+    return content.replace(before, after, 1)
+
+
+def test_what_would_crash_the_library(read: Any) -> None:
+    gptj, llama, falcon = FILES["gptj"], FILES["llama-GGJT"], FILES["falcon-GGCC"]
+    heads = struct.pack("<3i", 64, 4, 1)
+    for content, message in {
+        changed(FILES["mpt"], struct.pack("<I", 1) + b"q", struct.pack("<I", 1) + b"\xff"): "not UTF-8",
+        changed(gptj, b"transformer.ln_f.weight", b"transformer.ln_f.wEight"): "has no place in this model",
+        changed(gptj, heads, struct.pack("<3i", 64, 3, 1)): "first numbers are those of no dolly-v2, .* or starcoder",
+        changed(gptj, struct.pack("<2i", 8, 0), struct.pack("<2i", 7, 0)): "first numbers",
+        changed(gptj, struct.pack("<2i", 8, 0), struct.pack("<2i", 8, 1)): "has the type 0 and the shape",
+        changed(llama, struct.pack("<2i", 16, 0), struct.pack("<2i", 8, 0)): "of no falcon or llama",
+        changed(llama, struct.pack("<3i", 1, 11, 0), struct.pack("<3i", 1, 11, 1)): "norm.weight has the type 1",
+        changed(falcon, struct.pack("<3i", 1, 1, 7), struct.pack("<3i", 3, 1, 7)): "3 heads of keys for 4",
+        changed(falcon, struct.pack("<3i", 1, 1, 7), struct.pack("<3i", 1, 1, 8)): "or the kind 8",
+        changed(falcon, b"ccgg" + struct.pack("<i", 10), b"ccgg" + struct.pack("<i", 11)): "GGCC version 11",
+        changed(falcon, struct.pack("<2i", 7, 0), struct.pack("<2i", 7, 999)): "999 for its quantization",
+    }.items():
+        with pytest.raises(BadModelFile, match=message):
+            read(content)
+    large = struct.pack("<4i", len(VOCABULARY), (1 << 20) - 1, 64, 4) + struct.pack("<i", 900)
+    with pytest.raises(BadModelFile, match="first numbers"):
+        read(changed(gptj, gptj[4:24], large))
+
+
+def test_early_quantized_types_are_named(read: Any) -> None:
+    content = FILES["gptj-GGML-Q4_0"]
+    assert read(changed(content, struct.pack("<i", 2002), struct.pack("<i", 2)))["quantization"] == "Q4_0"
+    # Before, a block of Q4_0 had two bytes more; so the next tensor begins elsewhere.
+    with pytest.raises(BadModelFile, match="quantized as the GGML files of version 0 are, .*reads no more; or "):
+        read(changed(content[:-40], struct.pack("<i", 2002), struct.pack("<i", 2)))
+    with pytest.raises(BadModelFile, match="is damaged: it should go on"):
+        read(content[:-40])
 
 
 def test_the_tests_own_model(tiny_gpt2: Path) -> None:
@@ -142,7 +174,7 @@ async def test_the_folder_lists_them(
         "old/gpt2.bin": FILES["gpt2"],
         "older/a.ggml": FILES["mpt"],
         "torch/pytorch_model.bin": b"PK\x03\x04",
-        "renamed/b.gguf": FILES["llama"],
+        "renamed/b.gguf": FILES["llama-GGJT"],
         "broken/c.bin": FILES["gpt2"][:-8],
     }.items():
         (models_folder / name).parent.mkdir(exist_ok=True)

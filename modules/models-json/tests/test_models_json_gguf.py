@@ -190,12 +190,12 @@ def test_their_like_without_the_damage_are_read(tmp_path: Path) -> None:
 def check(path: Path, content: bytes) -> None:
     """Read a file that may be damaged: nothing but `BadModelFile`, in little time and memory."""
     path.write_bytes(content)
-    begun = time.perf_counter()
+    begun = time.process_time()
     try:
         read_header(str(path))
     except BadModelFile as error:
         assert error.offset >= 0  # noqa: PT017 - reading may as well succeed
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 def test_every_truncation_is_refused(tmp_path: Path, write_gguf: Write) -> None:

@@ -1,0 +1,119 @@
+"""Files that hold one object: read whatever a person's editor or another program made of them, and written whole.
+
+What is not known stays: whoever changes an object reads the values, changes those it knows, and writes all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from typing import Any
+
+from jan_core.folder.calls import DISK
+from jan_core.folder.replace import replace_file
+from jan_core.folder.signature import Signature, signature_of
+
+LARGEST = 16 << 20
+"""Bytes of an object's file, at most."""
+DEEPEST = 200
+"""Brackets inside one another, at most; as in a request."""
+
+
+class Damaged(Exception):
+    """A file is not what it should be.
+
+    Attributes:
+        path: of the file.
+        line: where it is wrong, from 1.
+        what: what is wrong, a part of a sentence.
+    """
+
+    def __init__(self, path: str, line: int, what: str) -> None:
+        super().__init__(f"{path}, line {line}: {what}")
+        self.path = path
+        self.line = line
+        self.what = what
+
+
+def read_values(path: str) -> dict[str, Any]:
+    """The values of an object's file; see `read_object`."""
+    return read_object(path)[0]
+
+
+def read_object(path: str) -> tuple[dict[str, Any], Signature, bytes]:
+    """Read the file of an object. Blocks; call it in a thread.
+
+    A byte order mark, line ends of Windows and any layout are accepted.
+
+    Returns:
+        Its values, the signature of the file from before it was read, and its bytes.
+
+    Raises:
+        Damaged: it does not hold one JSON object in UTF-8, or has more than 16 MiB.
+        FileNotFoundError: there is no such file.
+        OSError: it cannot be read.
+    """
+    descriptor = DISK.open(path)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise Damaged(path, 1, "this is no file")
+        if found.st_size > LARGEST:
+            raise Damaged(path, 1, f"the file has {found.st_size} bytes, and {LARGEST} are the most")
+        content = DISK.read(descriptor, LARGEST, 0)
+    finally:
+        DISK.close(descriptor)
+    return _parse(path, content), signature_of(found), content
+
+
+def write_object(path: str, values: dict[str, Any]) -> None:
+    """Write the file of an object, in one step and durably. Blocks; call it in a thread.
+
+    Raises:
+        OSError: see `replace_file`.
+    """
+    replace_file(path, json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+
+
+def line_of(content: bytes, field: str) -> int:
+    """The line, from 1, on which a field of the object is, as far as a search for its name finds it; else 1."""
+    found = re.search(rb'"' + re.escape(field.encode()) + rb'"\s*:', content)
+    return content.count(b"\n", 0, found.start()) + 1 if found else 1
+
+
+def _parse(path: str, content: bytes) -> dict[str, Any]:
+    if not content.strip():
+        raise Damaged(path, 1, "the file is empty")
+    try:
+        values = json.loads(content.decode("utf-8-sig"))
+        # What Python reads but JSON does not have (NaN, halves of characters) would break a reply later.
+        json.dumps(values, ensure_ascii=False, allow_nan=False).encode()
+    except json.JSONDecodeError as error:
+        raise Damaged(path, error.lineno, f"column {error.colno}: {error.msg}") from None
+    except UnicodeDecodeError as error:
+        raise Damaged(path, content.count(b"\n", 0, error.start) + 1, "not UTF-8") from None
+    except RecursionError:
+        raise Damaged(path, 1, "nested too deeply") from None
+    except ValueError as error:  # UnicodeEncodeError is one too
+        raise Damaged(path, 1, f"a value that JSON does not allow: {str(error)[:100]!a}") from None
+    if not isinstance(values, dict):
+        raise Damaged(path, 1, f"a {type(values).__name__} where an object {{…}} belongs")
+    if content.count(b"[") + content.count(b"{") > DEEPEST and _depth(values) > DEEPEST:
+        raise Damaged(path, 1, f"nested more than {DEEPEST} deep")
+    return values
+
+
+def _depth(values: Any) -> int:
+    depth, level = 0, [values]
+    while level:
+        depth += 1
+        inner: list[Any] = []
+        for one in level:
+            if isinstance(one, dict):
+                inner.extend(one.values())
+            elif isinstance(one, list):
+                inner.extend(one)
+        level = inner
+    return depth
