@@ -115,30 +115,84 @@ class _App:
         await self.function(scope, receive, send)
 
 
+class _Step:
+    """What may follow a part of a path: fixed segments, or a parameter's value; and who answers where it ends."""
+
+    __slots__ = ("fixed", "name", "operations", "value")
+
+    def __init__(self) -> None:
+        self.fixed: dict[str, _Step] = {}
+        self.value: _Step | None = None
+        self.name = ""
+        self.operations: dict[str, http.OperationRoute] = {}
+
+    def follow(self, segment: str) -> _Step | None:
+        """The step behind a segment; None where no operation's path goes on with it."""
+        return self.fixed.get(segment) or (self.value if segment else None)
+
+    def add(self, segment: str) -> _Step:
+        """The step behind a segment of a template, made where it is new."""
+        if segment[:1] != "{":
+            return self.fixed.setdefault(segment, _Step())
+        if self.value is None:
+            self.value, self.name = _Step(), segment[1:-1]
+        return self.value
+
+
 class _Straight:
-    """Takes a request straight to its operation where the path has no parameters; Starlette answers all others.
+    """Takes a request straight to its operation; Starlette answers all others, also those that only seem to fit here.
 
     Starlette tries one pattern after another, and its two layers around a route pass every event of a stream on,
-    against errors that an operation's route answers itself.
+    against errors that an operation's route answers itself. Left to it are paths with a parameter that may hold
+    slashes, and those whose parameter at one place has two names.
     """
 
     def __init__(self, starlette: Starlette, routes: list[BaseRoute]) -> None:
         self._starlette = starlette
-        self._operations = {
-            (method, route.path): route.app
-            for route in routes
-            if isinstance(route, Route) and isinstance(route.app, http.OperationRoute) and "{" not in route.path
-            for method in route.methods or ()
-        }
+        self._operations: dict[tuple[str, str], http.OperationRoute] = {}
+        self._first = _Step()
+        for route in routes:
+            if isinstance(route, Route) and isinstance(route.app, http.OperationRoute):
+                self._add(route.path, dict.fromkeys(route.methods or (), route.app))
+
+    def _add(self, path: str, operations: dict[str, http.OperationRoute]) -> None:
+        if "{" not in path:
+            self._operations |= {(method, path): app for method, app in operations.items()}
+            return
+        step = self._first
+        for segment in path.split("/"):
+            if ":" in segment or (segment[:1] == "{" and step.name not in ("", segment[1:-1])):
+                return
+            step = step.add(segment)
+        step.operations |= operations
+
+    def _find(self, method: str, path: str) -> tuple[http.OperationRoute, dict[str, str]] | None:
+        step: _Step | None = self._first
+        values: dict[str, str] = {}
+        for segment in path.split("/"):
+            assert step is not None
+            following = step.follow(segment)
+            if following is None:
+                return None
+            if following is step.value:
+                values[step.name] = segment
+            step = following
+        found = step.operations.get(method) if step is not None else None
+        return (found, values) if found is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or one lifespan."""
-        found = self._operations.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        if scope["type"] != "http":
+            await self._starlette(scope, receive, send)
+            return
+        method, path = scope["method"], scope["path"]
+        plain = self._operations.get((method, path))
+        found = (plain, {}) if plain is not None else self._find(method, path)
         if found is None:
             await self._starlette(scope, receive, send)
-        else:
-            scope["path_params"] = {}
-            await found(scope, receive, send)
+            return
+        operation, scope["path_params"] = found
+        await operation(scope, receive, send)
 
 
 def _add_routes(routes: list[BaseRoute], jan: Jan) -> None:

@@ -7,6 +7,20 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Repair:
+    """One thing that `jan doctor --repair` can mend by itself, after it has asked.
+
+    Attributes:
+        question: what would be done, as a question that yes or no answers; it names the file.
+        do: does it, and returns one sentence that says what was done and where the old state is kept. It looks again
+            before it writes, since minutes may have passed; what it raises is told, and the next repair is asked for.
+    """
+
+    question: str
+    do: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The outcome of a check.
 
@@ -14,11 +28,13 @@ class Verdict:
         ok: False where something is wrong.
         why: one sentence: what was found.
         remedy: the exact command or edit that mends it; empty where nothing is to be done.
+        repairs: what can be mended without a person's judgement, one for each damaged thing.
     """
 
     ok: bool
     why: str
     remedy: str = ""
+    repairs: tuple[Repair, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

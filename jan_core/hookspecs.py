@@ -27,11 +27,14 @@ if TYPE_CHECKING:
 
     from jan_core.app import Jan
     from jan_core.check import Check
+    from jan_core.endpoints.assistants import Assistants
     from jan_core.endpoints.chat import Chat
     from jan_core.endpoints.completions import Completions
     from jan_core.endpoints.embeddings import Embeddings
     from jan_core.endpoints.engines import Engines
+    from jan_core.endpoints.messages import Messages
     from jan_core.endpoints.models import Models
+    from jan_core.endpoints.threads import Threads
 
 hookspec = pluggy.HookspecMarker("jan")
 hookimpl = pluggy.HookimplMarker("jan")
@@ -113,6 +116,42 @@ def provide_models(settings: Any, jan: Jan) -> Models:
 @hookspec(firstresult=True)
 def wrap_models(settings: Any, jan: Jan) -> Mapping[str, Wrapper]:
     """Return wrappers for operations of `models`. Otherwise as `wrap_chat`."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def provide_assistants(settings: Any, jan: Jan) -> Assistants:
+    """Return the object that answers `assistants`. Otherwise as `provide_chat`."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def wrap_assistants(settings: Any, jan: Jan) -> Mapping[str, Wrapper]:
+    """Return wrappers for operations of `assistants`. Otherwise as `wrap_chat`."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def provide_threads(settings: Any, jan: Jan) -> Threads:
+    """Return the object that answers `threads`. Otherwise as `provide_chat`."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def wrap_threads(settings: Any, jan: Jan) -> Mapping[str, Wrapper]:
+    """Return wrappers for operations of `threads`. Otherwise as `wrap_chat`."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def provide_messages(settings: Any, jan: Jan) -> Messages:
+    """Return the object that answers `messages`. Otherwise as `provide_chat`."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def wrap_messages(settings: Any, jan: Jan) -> Mapping[str, Wrapper]:
+    """Return wrappers for operations of `messages`. Otherwise as `wrap_chat`."""
     raise NotImplementedError
 
 

@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from jan_core.errors import HeadersTooLarge, InvalidRequest, JanError, RequestTimeout
 from jan_core.guard import new_request_id, rendered
 from jan_core.limits import Limits
+from jan_core.writes import JoinedWrites
 
 MIN_RATE: Final = 1024
 """Bytes a second below which a body that comes, or an answer that goes, uses up its grace."""
@@ -61,17 +62,6 @@ class _Flow(FlowControl):
         if self.read_paused:
             super().resume_reading()
             self._resumed()
-
-
-class _SoftClose:
-    """The part of a transport that an answer uses, where closing waits for the rest of the request's body."""
-
-    __slots__ = ("close", "is_closing", "write")
-
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
-        self.write = transport.write
-        self.is_closing = transport.is_closing
-        self.close = close
 
 
 class _Limited(HttpToolsProtocol):
@@ -147,7 +137,7 @@ class _Limited(HttpToolsProtocol):
             if not self._began:
                 self._began = self._progress
                 self._received = 0
-                self.cycle.transport = cast(asyncio.Transport, _SoftClose(self.transport, self._finish))
+                cast(JoinedWrites, self.cycle.transport).closes = self._finish
             self._received += size
         elif not self._began and (self._part or self._room != self._limit):
             self._began = self.loop.time()
@@ -170,6 +160,7 @@ class _Limited(HttpToolsProtocol):
             return
         before = self.cycle
         super().on_headers_complete()
+        self.cycle.transport = cast(asyncio.Transport, JoinedWrites(self.transport, self.loop))
         self._part = _BODY
         self._room = self._limit
         self._began = 0.0

@@ -33,6 +33,14 @@ REGION = re.compile(r"(<!-- generated: (\w+) ?(\S*) -->\n).*?(<!-- end generated
 _HELLO: dict[str, Any] = {"model": MODEL, "messages": [{"role": "user", "content": "Say hello"}], "max_tokens": 16}
 _ONCE: dict[str, Any] = {"model": MODEL, "prompt": "Once upon a time", "max_tokens": 16}
 BODIES: dict[str, dict[str, Any]] = {
+    "assistants.create": {
+        "model": MODEL,
+        "name": "Math tutor",
+        "instructions": "Explain every step.",
+        "tools": [{"type": "code_interpreter"}],
+        "temperature": 0.2,
+    },
+    "assistants.update": {"instructions": "Explain every step, briefly.", "metadata": {"subject": "algebra"}},
     "chat.create": _HELLO,
     "chat.create_stream": {**_HELLO, "stream": True, "stream_options": {"include_usage": True}},
     "chat.update": {"metadata": {"topic": "greetings"}},
@@ -41,10 +49,22 @@ BODIES: dict[str, dict[str, Any]] = {
     "embeddings.create": {"model": MODEL, "input": ["a cat", "a dog"]},
     "engines.load": {"model": MODEL},
     "engines.unload": {"model": MODEL},
+    "messages.create": {"role": "user", "content": "What is 6 times 7?"},
+    "messages.update": {"metadata": {"checked": "yes"}},
+    "threads.create": {
+        "title": "Times tables",
+        "messages": [{"role": "user", "content": "What is 6 times 7?"}],
+        "metadata": {"subject": "arithmetic"},
+    },
+    "threads.update": {"title": "The table of seven", "parameters": {"temperature": 0}},
 }
 """A body for the example of each operation that takes one; a new operation needs a line here."""
 TESTED = frozenset(
     {
+        "assistants.create",
+        "assistants.list",
+        "assistants.retrieve",
+        "assistants.update",
         "chat.create",
         "chat.create_stream",
         "completions.create",
@@ -55,10 +75,18 @@ TESTED = frozenset(
         "engines.unload",
         "models.list",
         "models.retrieve",
+        "threads.create",
+        "threads.list",
     }
 )
 """Operations that the default modules do, and that a test may run as often as it likes."""
-PARAMETERS = {"model": MODEL, "completion_id": "chatcmpl-123"}
+PARAMETERS = {
+    "model": MODEL,
+    "completion_id": "chatcmpl-123",
+    "assistant_id": "jan",
+    "thread_id": "jan-1700000000-08bq3kd0m5w9xh",
+    "message_id": "msg_123",
+}
 """Values for the examples' paths."""
 
 

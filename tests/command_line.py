@@ -18,6 +18,8 @@ from jan_core.cli import main
 from tests.parts import Site
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals as on POSIX")
+SECONDS = 60.0
+"""Longest wait for what a command does: a busy machine takes ten times as long as a quiet one to start Python."""
 CHOICES = '[endpoints]\nchat = "chat-heard"\nmodels = "models-memory"\n'
 """Chooses what `add_heard` installs: the scripted engine, which needs no model."""
 
@@ -118,7 +120,7 @@ def kill_started() -> None:
             process.communicate()
 
 
-def end(process: subprocess.Popen[str], seconds: float = 10) -> Done:
+def end(process: subprocess.Popen[str], seconds: float = SECONDS) -> Done:
     """What a started process told, when it has ended by itself."""
     try:
         out, err = process.communicate(timeout=seconds)
@@ -130,7 +132,7 @@ def end(process: subprocess.Popen[str], seconds: float = 10) -> Done:
     return Done(process.returncode, out, err)
 
 
-def until(process: subprocess.Popen[str], text: str, seconds: float = 10) -> str:
+def until(process: subprocess.Popen[str], text: str, seconds: float = SECONDS) -> str:
     """What a started process writes on its stdout, up to the piece that brings `text`."""
     assert process.stdout is not None
     told = b""
@@ -205,12 +207,12 @@ class Terminal:
         """Press keys."""
         os.write(self._own, text.encode())
 
-    def until(self, text: str, seconds: float = 10) -> None:
+    def until(self, text: str, seconds: float = SECONDS) -> None:
         """Wait for a text after the one waited for last."""
         self._look(lambda: text in self.seen[self._read :], seconds, text)
         self._read = self.seen.index(text, self._read) + len(text)
 
-    def ended(self, seconds: float = 10) -> int:
+    def ended(self, seconds: float = SECONDS) -> int:
         """Its exit status, when it has ended by itself."""
         self._look(lambda: False, seconds, "the end")
         return self.process.wait(seconds)

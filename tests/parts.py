@@ -47,8 +47,8 @@ def chat_body(script: Mapping[str, Any] | str, model: str = "scripted", **fields
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop turn until something is so; an error after ten seconds."""
-    async with asyncio.timeout(10):
+    """Let the loop turn until something is so; an error after a minute."""
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0)
 

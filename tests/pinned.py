@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -12,6 +13,7 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "shared" / "openai"
 
 
+@cache
 def spec() -> ModuleType:
     """The checks of `spec.py`. Without the folder a test fails under CI=true, and is skipped elsewhere."""
     if not (FOLDER / "spec.py").is_file():

@@ -27,6 +27,8 @@ from jan_core.protocol import limited_protocol
 
 HOST = b"host: localhost\r\n"
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the peak memory of another process is read from /proc")
+KEPT_SECONDS = 1.5
+"""How long the servers keep an idle connection."""
 LOOPS = ["asyncio"] if sys.platform == "win32" else ["uvloop", "asyncio"]
 
 
@@ -88,7 +90,7 @@ class Client:
         self.sock = socket.socket()
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.sock.settimeout(8)
+        self.sock.settimeout(30)
         self.sock.connect(("127.0.0.1", port))
         self.file = self.sock.makefile("rb")
 
@@ -146,7 +148,8 @@ def serving(limits: Limits, loop: Any, wrap: Callable[[Any], Any] = lambda app: 
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
-        options: dict[str, Any] = {"lifespan": "off", "log_config": None, "ws": "none", "timeout_keep_alive": 0.6}
+        options: dict[str, Any] = {"lifespan": "off", "log_config": None, "ws": "none"}
+        options["timeout_keep_alive"] = KEPT_SECONDS
         server = uvicorn.Server(uvicorn.Config(wrap(app), http=Protocol, loop=loop, **options))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -198,7 +201,7 @@ class Process:
         for client in self.clients:
             client.close()
         self.popen.terminate()
-        self.popen.communicate(timeout=10)
+        self.popen.communicate(timeout=60)
 
 
 def main() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from jan_core.folder.replace import replace_file, sync_folder
+from jan_core.folder.calls import DISK
+from jan_core.folder.replace import remove_leftovers, replace_file, sync_folder
 
 
 def names(folder: Path) -> list[str]:
@@ -54,27 +55,32 @@ def test_a_link_is_replaced_and_its_target_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == b"ours"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the order of flushes is another on macOS and Windows")
 def test_file_then_rename_then_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    fsync, replace = os.fsync, os.replace
+    sync, sync_folder, replace = DISK.sync, DISK.sync_folder, DISK.replace
 
-    def recording_fsync(descriptor: int) -> None:
-        done.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
-        fsync(descriptor)
+    def recording_sync(descriptor: int) -> None:
+        done.append("file")
+        sync(descriptor)
+
+    def recording_sync_folder(path: Path) -> None:
+        done.append("folder")
+        assert path == tmp_path
+        sync_folder(path)
 
     def recording_replace(old: Path, new: Path) -> None:
         done.append("rename")
         assert old.parent == new.parent
         replace(old, new)
 
-    monkeypatch.setattr(os, "fsync", recording_fsync)
-    monkeypatch.setattr(os, "replace", recording_replace)
+    monkeypatch.setattr(DISK, "sync", recording_sync)
+    monkeypatch.setattr(DISK, "sync_folder", recording_sync_folder)
+    monkeypatch.setattr(DISK, "replace", recording_replace)
     replace_file(tmp_path / "a", b"x")
     assert done == ["file", "rename", "folder"]
 
 
-@pytest.mark.parametrize("call", ["write", "fsync", "replace"])
+@pytest.mark.parametrize("call", ["write", "sync", "replace", "chmod"])
 def test_a_failure_leaves_the_old_file_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
@@ -84,7 +90,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
     def full(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, "no space left")
 
-    monkeypatch.setattr(os, call, full)
+    monkeypatch.setattr(DISK, call, full)
     with pytest.raises(OSError, match="no space"):
         replace_file(path, b"new")
     monkeypatch.undo()
@@ -97,6 +103,21 @@ def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
         replace_file(tmp_path / "gone" / "a", b"x")
     with pytest.raises(FileNotFoundError):
         sync_folder(tmp_path / "gone")
+
+
+def test_what_a_crash_left_is_removed_some_time_later(tmp_path: Path) -> None:
+    for name in (".tmp-new", ".tmp-old", "old"):
+        (tmp_path / name).write_bytes(b"x")
+    for name in (".tmp-old", "old"):
+        os.utime(tmp_path / name, (1, 1))
+    (tmp_path / ".tmp-folder").mkdir()
+    os.utime(tmp_path / ".tmp-folder", (1, 1))
+    remove_leftovers(tmp_path)
+    remove_leftovers(tmp_path / "none")
+    assert {".tmp-new", "old"} <= set(names(tmp_path)) <= {".tmp-new", "old", ".tmp-folder", ".tmp-old"}
+    (tmp_path / ".tmp-folder").rmdir()
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == [".tmp-new", "old"]
 
 
 def test_a_reader_sees_one_or_the_other(tmp_path: Path) -> None:

@@ -14,9 +14,12 @@ from typing import Final
 #: In force for an endpoint only while jan.toml has no line for it under `[endpoints]`.
 ENDPOINTS: Final[Mapping[str, str | list[str]]] = MappingProxyType(
     {
+        "assistants": "assistants-json",
         "chat": ["chat-llamacpp"],
         "completions": ["completions-llamacpp"],
         "embeddings": ["embeddings-llamacpp"],
+        "messages": "messages-json",
         "models": "models-json",
+        "threads": "threads-json",
     }
 )

@@ -7,12 +7,15 @@ import json
 import os
 import shutil
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jan_core.check import Check, Verdict
 from jan_core.cli.options import ConfigFile, Json, Root, config_from
+from jan_core.cli.plain import plain
+from jan_core.errors import JanError
 from jan_core.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -26,20 +29,63 @@ _ENOUGH_BYTES = 1 << 30
 
 
 @app.command()
-def doctor(root: Root = None, config: ConfigFile = None, as_json: Json = False) -> None:
-    """Check the installation, and say how to mend it; exit status 1 if something is wrong."""
-    outcomes = [(check.name, outcome(check)) for check in checks(root, config)]
+def doctor(
+    root: Root = None,
+    config: ConfigFile = None,
+    as_json: Json = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended; it asks before each thing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --repair: do not ask.")] = False,
+) -> None:
+    """Check the installation and the root, and say how to mend them; exit status 1 if something is wrong."""
+    found = checks(root, config)
+    outcomes = [(check.name, outcome(check)) for check in found]
+    if repair:
+        mended = [_mend(verdict, yes) for _, verdict in outcomes]
+        if any(mended):
+            outcomes = [(check.name, outcome(check)) for check in checks(root, config)]
     if as_json:
-        shown = [{"name": name, "ok": one.ok, "why": one.why, "remedy": one.remedy} for name, one in outcomes]
-        print(json.dumps(shown, indent=2))
+        print(json.dumps([_shown(name, one) for name, one in outcomes], indent=2))
     else:
-        width = max(len(name) for name, _ in outcomes)
-        for name, one in outcomes:
-            print(f"{'ok   ' if one.ok else 'WRONG'}  {name:<{width}}  {one.why}")
-            if not one.ok and one.remedy:
-                print(f"       {'':<{width}}  mend: {one.remedy}")
+        _print(outcomes)
     if not all(one.ok for _, one in outcomes):
         raise typer.Exit(1)
+
+
+def _shown(name: str, one: Verdict) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": name, "ok": one.ok, "why": one.why, "remedy": one.remedy}
+    return {**told, "repairs": [repair.question for repair in one.repairs]} if one.repairs else told
+
+
+def _print(outcomes: list[tuple[str, Verdict]]) -> None:
+    width = max(len(name) for name, _ in outcomes)
+    for name, one in outcomes:
+        print(f"{'ok   ' if one.ok else 'WRONG'}  {name:<{width}}  {plain(one.why)}")
+        if not one.ok and one.remedy:
+            print(f"       {'':<{width}}  mend: {plain(one.remedy)}")
+        if one.repairs:
+            count = f"{len(one.repairs)} of these" if len(one.repairs) > 1 else "this"
+            print(f"       {'':<{width}}  jan doctor --repair mends {count}, and asks first")
+
+
+def _mend(verdict: Verdict, yes: bool) -> bool:
+    """Offer the repairs of a verdict; True where one was tried. What fails is told, and the others follow."""
+    tried = False
+    for one in verdict.repairs:
+        question = plain(one.question)
+        if not yes and not sys.stdin.isatty():
+            print(f"not asked: {question} (--yes answers)", file=sys.stderr)
+            continue
+        if not yes and not typer.confirm(question, err=True):
+            continue
+        tried = True
+        try:
+            print(plain(one.do()), file=sys.stderr)
+        except (JanError, Refusal, OSError) as error:
+            why = error.message if isinstance(error, JanError) else str(error)
+            print(f"jan: not mended: {plain(why)}", file=sys.stderr)
+    return tried
 
 
 def outcome(check: Check) -> Verdict:
@@ -75,6 +121,8 @@ def checks(root: Path | None, config: Path | None) -> list[Check]:
     found += [Check("address", lambda: _address(jan)), Check("app", lambda: _app(jan))]
     if jan.aliases.targets and "models" in jan.endpoints:
         found.append(Check("aliases", lambda: _aliases(asked)))
+    if "threads" in jan.endpoints and asked.root.is_dir():
+        found.append(Check("deletions", lambda: _deletions(asked)))
     try:
         return [*found, *jan.checks()]
     except Refusal as refusal:
@@ -160,6 +208,25 @@ def _aliases(config: Config) -> Verdict:
         if alias not in known:
             return Verdict(False, f"{stands}: no such model is installed", "jan models ls shows those that are.")
     return Verdict(True, ", ".join(f"{alias} -> {target}" for alias, target in jan.aliases.targets.items()))
+
+
+def _deletions(config: Config) -> Verdict:
+    """Whether every thread that was deleted is gone. Any start finishes what a crash has left, and so does this."""
+    from jan_core.app import Jan
+
+    async def look() -> tuple[int, Sequence[str]]:
+        async with Jan(config) as jan:
+            before = len(await jan.threads.deleted())
+            await jan.reconciler.settled()
+            return before, await jan.threads.deleted()
+
+    before, left = asyncio.run(look())
+    if left:
+        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        why = f"what is left of the deleted thread {left[0]}{more} could not be removed"
+        return Verdict(False, why, "See who may write in its folder, and what else the log says: jan threads ls")
+    done = f"; {before} that had broken off are finished" if before else ""
+    return Verdict(True, f"every deleted thread is gone{done}")
 
 
 def _is_jan(jan: Any) -> bool:

@@ -16,12 +16,21 @@ KERNEL = {
     "completions": "jan_core.endpoints.completions:Completions",
     "embeddings": "jan_core.endpoints.embeddings:Embeddings",
     "models": "jan_core.endpoints.models:Models",
+    "assistants": "jan_core.endpoints.assistants:Assistants",
+    "threads": "jan_core.endpoints.threads:Threads",
+    "messages": "jan_core.endpoints.messages:Messages",
 }
 SCRIPTED = {"models-memory": "jan_core.testing.memory", "chat-scripted": "jan_core.testing.scripted"}
+CONVERSATIONS = {
+    "assistants-memory": "jan_core.testing.memory_assistants",
+    "threads-memory": "jan_core.testing.memory_threads",
+    "messages-memory": "jan_core.testing.memory_messages",
+}
 EVERYTHING = {
     **SCRIPTED,
     "completions-scripted": "jan_core.testing.scripted_completions",
     "embeddings-scripted": "jan_core.testing.scripted_embeddings",
+    **CONVERSATIONS,
 }
 
 

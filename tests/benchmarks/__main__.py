@@ -27,6 +27,8 @@ FIGURES = (
     "embeddings",
     "turns",
     "ctransformers",
+    "messages",
+    "threads",
 )
 """Those that are taken when none is named, in this order."""
 TOLD_ONLY = ("transport",)

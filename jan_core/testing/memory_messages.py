@@ -1,0 +1,128 @@
+"""The reference implementation of `messages`, in memory: the plainest code that keeps the endpoint's promises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jan_core.endpoints.messages import Messages
+from jan_core.errors import NotFound
+from jan_core.folder.names import check_name
+from jan_core.hookspecs import hookimpl
+from jan_core.idempotency import Once, once
+from jan_core.ids import new_id, now
+from jan_core.pages import cut
+from jan_core.schemas.messages import (
+    Message,
+    MessageDeleted,
+    MessagePage,
+    MessageRequest,
+    MessagesQuery,
+    MessageUpdate,
+)
+
+if TYPE_CHECKING:
+    from jan_core.app import Jan
+
+
+@dataclass
+class Stored:
+    """A message as it is, the wish to store it once, and what was answered then."""
+
+    message: Message
+    once: Once | None = None
+    reply: Message | None = None
+
+
+class MessagesInMemory(Messages):
+    """Messages in lists, one a thread.
+
+    Args:
+        jan: gives the threads.
+    """
+
+    def __init__(self, jan: Jan) -> None:
+        self._jan = jan
+        self._threads: dict[str, list[Stored]] = {}
+
+    async def create(self, thread_id: str, body: MessageRequest) -> Message:
+        """See `Messages`."""
+        await self._jan.threads.check(thread_id)
+        asked = once("messages.create", body, thread_id)
+        stored = self._threads.setdefault(thread_id, [])
+        for one in stored:
+            if asked is not None and one.once is not None and one.once.key == asked.key:
+                asked.check(one.once.fingerprint)
+                assert one.reply is not None
+                return _copy(one.reply)
+        message = Message.of(body, id=new_id("msg_"), thread_id=thread_id, created_at=now())
+        stored.append(Stored(_copy(message), asked, _copy(message)))
+        return message
+
+    async def list(self, thread_id: str, query: MessagesQuery) -> MessagePage:
+        """See `Messages`."""
+        await self._jan.threads.check(thread_id)
+        messages = [one.message for one in self._threads.get(thread_id, [])]
+        found = cut(messages, query, keep=lambda one: query.run_id in (None, one.run_id))
+        found.data = [_copy(one) for one in found.data]
+        return MessagePage(**dict(found))
+
+    async def retrieve(self, thread_id: str, message_id: str) -> Message:
+        """See `Messages`."""
+        return _copy((await self._find(thread_id, message_id)).message)
+
+    async def update(self, thread_id: str, message_id: str, body: MessageUpdate) -> Message:
+        """See `Messages`."""
+        found = await self._find(thread_id, message_id)
+        found.message = found.message.changed(body)
+        return _copy(found.message)
+
+    async def delete(self, thread_id: str, message_id: str) -> MessageDeleted:
+        """See `Messages`."""
+        found = await self._find(thread_id, message_id)
+        self._threads[thread_id].remove(found)
+        return MessageDeleted(id=message_id, deleted=True)
+
+    async def start(self, thread_id: str, bodies: Sequence[MessageRequest]) -> Sequence[Message]:
+        """See `Messages`."""
+        at = now()
+        messages = [Message.of(body, id=new_id("msg_"), thread_id=thread_id, created_at=at) for body in bodies]
+        self._threads[thread_id] = [Stored(_copy(message)) for message in messages]
+        return messages
+
+    async def put(self, message: Message) -> None:
+        """See `Messages`."""
+        stored = self._threads.setdefault(message.thread_id, [])
+        for one in stored:
+            if one.message.id == message.id:
+                one.message = _copy(message)
+                return
+        stored.append(Stored(_copy(message)))
+
+    async def clear(self, thread_id: str) -> None:
+        """See `Messages`."""
+        self._threads.pop(thread_id, None)
+
+    async def _find(self, thread_id: str, message_id: str) -> Stored:
+        await self._jan.threads.check(thread_id)
+        check_name(message_id, param="message_id")
+        for one in self._threads.get(thread_id, []):
+            if one.message.id == message_id:
+                return one
+        raise NotFound(
+            f"There is no message {message_id!r} in the thread {thread_id!r}.",
+            param="message_id",
+            code="message_not_found",
+        )
+
+
+def _copy(message: Message) -> Message:
+    """So that nobody who changes what they got or gave changes what is stored."""
+    return message.model_copy(deep=True)
+
+
+@hookimpl
+def provide_messages(settings: Any, jan: Jan) -> MessagesInMemory:
+    """Build the module."""
+    return MessagesInMemory(jan)

@@ -1,0 +1,18 @@
+"""The table `[messages-json]` of `jan.toml`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Settings(BaseModel):
+    """Settings of this module."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
+
+    append: Literal["in-place", "rewrite"] = "in-place"
+    """How a message is added. `in-place` writes at the end of `messages.json`, at a cost that does not grow with it.
+    `rewrite` writes the whole file under another name and renames it: for network drives and folders that a cloud
+    service keeps in step."""

@@ -1,0 +1,147 @@
+"""What `jan doctor` looks at: is every thread whole, does every folder hold one, and is each found under its own id."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from jan_core.check import Check, Repair, Verdict
+from jan_core.folder.calls import DISK
+from jan_core.folder.layout import Layout
+from jan_core.folder.locks import Locks
+from jan_core.folder.names import is_name
+from jan_core.folder.objects import Damaged, read_object, write_object
+from jan_core.ids import thread_time
+from jan_threads_json.document import MODEL, THREAD, settings_of, thread_of
+
+_SHOWN = 10
+
+
+def checks(root: Path) -> list[Check]:
+    """Return the checks of the threads of a root."""
+    layout = Layout(root)
+    return [
+        Check("threads-json: every thread can be read", partial(_readable, layout)),
+        Check("threads-json: every folder holds a thread", partial(_whole, layout)),
+        Check("threads-json: no two threads have one id", partial(_unlike, layout)),
+    ]
+
+
+def _readable(layout: Layout) -> Verdict:
+    found, repairs = [], []
+    for folder in _folders(layout):
+        for name, look in ((THREAD, _look_at_thread), (MODEL, _look_at_model)):
+            try:
+                look(folder)
+            except FileNotFoundError:
+                continue
+            except Damaged as error:
+                found.append(f"{error}.")
+                if name == THREAD and thread_time(os.path.basename(folder)) is not None:
+                    repairs.append(_repair(layout, folder, f"{error}."))
+            except OSError as error:
+                found.append(f"{os.path.join(folder, name)} cannot be read: {error.strerror}.")
+    if not found:
+        return Verdict(True, "No file of a thread is damaged.")
+    return Verdict(False, _some(found), "Mend the files in an editor, or move them away.", tuple(repairs))
+
+
+def _whole(layout: Layout) -> Verdict:
+    found, repairs = [], []
+    for folder in _folders(layout):
+        if os.path.lexists(os.path.join(folder, THREAD)):
+            continue
+        what = f"{folder} has no {THREAD}, so that nobody sees what is in it."
+        found.append(what)
+        if not os.path.islink(folder) and not os.listdir(folder):
+            question = f"{folder} is empty. Remove it?"
+            repairs.append(Repair(question, partial(_remove_empty, folder)))
+        elif thread_time(os.path.basename(folder)) is not None:
+            repairs.append(_repair(layout, folder, what))
+    if not found:
+        return Verdict(True, "Every folder among the threads holds one.")
+    remedy = f'Write a {THREAD} into each, such as {{"created_at": {int(time.time())}}}, or move the folder away.'
+    return Verdict(False, _some(found), remedy, tuple(repairs))
+
+
+def _unlike(layout: Layout) -> Verdict:
+    found = []
+    seen: dict[str, str] = {}
+    for folder in _folders(layout):
+        name = os.path.basename(folder)
+        twin = seen.setdefault(name.lower(), folder)
+        if twin == folder:
+            continue
+        if os.path.basename(twin) == name:
+            found.append(f"{folder} is hidden by {twin}, which has the same id.")
+        else:
+            found.append(f"{folder} has the name of {twin}, but for upper and lower case.")
+    if not found:
+        return Verdict(True, "Every thread has an id of its own.")
+    return Verdict(False, _some(found), "Rename or move away one of the two; the folder's name is the thread's id.")
+
+
+def _folders(layout: Layout) -> Iterator[str]:
+    for home in layout.homes():
+        try:
+            names = sorted(os.listdir(home))
+        except OSError:
+            continue
+        for name in names:
+            folder = os.path.join(home, name)
+            if is_name(name) and os.path.isdir(folder):
+                yield folder
+
+
+def _look_at_thread(folder: str) -> None:
+    path = os.path.join(folder, THREAD)
+    values, _, content = read_object(path)
+    thread_of(os.path.basename(folder), path, values, content, None)
+
+
+def _look_at_model(folder: str) -> None:
+    path = os.path.join(folder, MODEL)
+    values, _, content = read_object(path)
+    settings_of(path, values, content)
+
+
+def _repair(layout: Layout, folder: str, what: str) -> Repair:
+    question = f"{what} Write a new {THREAD} with the time that the folder's name tells, and keep the old file?"
+    return Repair(question, partial(_write_new, layout, folder))
+
+
+def _write_new(layout: Layout, folder: str) -> str:
+    name, path = os.path.basename(folder), os.path.join(folder, THREAD)
+    layout.check_writable(path)
+    with Locks(Path(layout.root)).hold(name):
+        if not _is_damaged(partial(_look_at_thread, folder)):
+            return f"{path} is in order by now; nothing was changed."
+        kept = ""
+        if os.path.lexists(path):
+            broken = f"{path}.broken-{int(time.time())}"
+            DISK.replace(path, broken)
+            kept = f" The old file is {broken}."
+        write_object(path, {"id": name, "object": "thread", "created_at": thread_time(name), "metadata": {}})
+    return f"{path} was written.{kept}"
+
+
+def _is_damaged(look: Callable[[], None]) -> bool:
+    try:
+        look()
+    except (Damaged, FileNotFoundError):
+        return True
+    return False
+
+
+def _remove_empty(folder: str) -> str:
+    DISK.rmdir(folder)
+    DISK.sync_folder(os.path.dirname(folder))
+    return f"{folder} was removed."
+
+
+def _some(found: list[str]) -> str:
+    more = [f"And {len(found) - _SHOWN} more."] if len(found) > _SHOWN else []
+    return " ".join(found[:_SHOWN] + more)

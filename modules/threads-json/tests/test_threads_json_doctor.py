@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from jan_threads_json.doctor import checks
+
+from jan_core.check import Verdict
+
+Write = Callable[..., Path]
+
+
+def verdicts(root: Path) -> list[Verdict]:
+    return [check.run() for check in checks(root)]
+
+
+def test_a_root_in_order(root: Path, write: Write) -> None:
+    assert [verdict.ok for verdict in verdicts(root)] == [True, True, True]
+    write("threads/x/thread.json", created_at=5)
+    write("threads/x/model.json", id="m")
+    write("threads/.DS_Store", "")
+    write("threads/.deleted/y", "{}")
+    assert [verdict.ok for verdict in verdicts(root)] == [True, True, True]
+
+
+def test_damaged_files_are_named_and_a_repair_offered(root: Path, write: Write) -> None:
+    thread = write("threads/jan-1700000000-x/thread.json", '{\n"created_at": }')
+    model = write("threads/by-hand/model.json", "[]")
+    write("threads/by-hand/thread.json", created_at=5)
+    verdict = verdicts(root)[0]
+    assert not verdict.ok
+    assert f"{thread}, line 2: " in verdict.why
+    assert f"{model}, line 1: " in verdict.why
+    assert verdict.remedy
+    (repair,) = verdict.repairs  # nothing tells what belonged into the other one
+    assert str(thread) in repair.question
+    told = repair.do()
+    assert json.loads(thread.read_text())["created_at"] == 1_700_000_000
+    kept = next(path for path in thread.parent.iterdir() if ".broken-" in path.name)
+    assert str(kept) in told
+    assert kept.read_text() == '{\n"created_at": }'
+    assert "nothing was changed" in repair.do()
+
+
+def test_folders_without_a_thread(root: Path, write: Write) -> None:
+    write("threads/jan-1700000000-x/messages.json", "[]")
+    (root / "threads" / "empty").mkdir()
+    verdict = verdicts(root)[1]
+    assert "jan-1700000000-x has no thread.json" in verdict.why
+    assert "created_at" in verdict.remedy
+    for repair in verdict.repairs:
+        repair.do()
+    assert os.listdir(root / "threads") == ["jan-1700000000-x"]
+    assert [verdict.ok for verdict in verdicts(root)] == [True, True, True]
+
+
+def test_twins(root: Path, write: Write) -> None:
+    for name in ("threads/jan-1", "threads/Jan-1", "assistants/a/threads/jan-1", "assistants/a/threads/b"):
+        write(f"{name}/thread.json", created_at=5)
+    verdict = verdicts(root)[2]
+    assert not verdict.ok
+    assert "but for upper and lower case" in verdict.why
+    assert f"{root / 'assistants/a/threads/jan-1'} " in verdict.why
+    assert "threads/b" not in verdict.why
+
+
+def test_many_findings_are_cut_short(root: Path, write: Write) -> None:
+    for number in range(30):
+        write(f"threads/t{number:02}/thread.json", "")
+    why = verdicts(root)[0].why
+    assert why.endswith("And 20 more.")

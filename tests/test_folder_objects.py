@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from jan_core.folder import objects as module
+from jan_core.folder.objects import Damaged, line_of, read_object, read_values, write_object
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"a": 1}',
+        b'\xef\xbb\xbf{"a": 1}\r\n',
+        b'{\r\n\t"a":\r\n\t1\r\n}\r\n\r\n',
+        '{"a": 1, "name": "Zoë 👋"}'.encode(),
+    ],
+)
+def test_any_layout_is_read(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "thread.json"
+    path.write_bytes(content)
+    values, seen, found = read_object(str(path))
+    assert values["a"] == 1
+    assert found == content
+    assert seen[1] == len(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"", 1),
+        (b" \n\n", 1),
+        (b"[]", 1),
+        (b"5", 1),
+        (b'{\n "a": 1,\n "b": }', 3),
+        (b'{"a": 1}\n\n{"b": 2}', 3),
+        (b'{"a":\n "\xff"}', 2),
+        (b'{"a": NaN}', 1),
+        (b'{"a": 1e999}', 1),
+        (b'{"a": "\\ud800"}', 1),
+        (b'{"a": ' + b"9" * 5000 + b"}", 1),
+        (b'{"a": ' + b"[" * 250 + b"]" * 250 + b"}", 1),
+        (b'{"a": ' + b"[" * 100_000, 1),
+        (b"\x00" * 4096, 1),
+    ],
+)
+def test_damage_is_named_with_its_line(tmp_path: Path, content: bytes, line: int) -> None:
+    path = tmp_path / "thread.json"
+    path.write_bytes(content)
+    with pytest.raises(Damaged) as caught:
+        read_values(str(path))
+    assert (caught.value.path, caught.value.line) == (str(path), line)
+    assert str(caught.value).startswith(f"{path}, line {line}: ")
+
+
+def test_what_is_no_file_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_values(str(tmp_path / "nothing"))
+    if sys.platform != "win32":
+        os.mkfifo(tmp_path / "pipe")
+        for path in (tmp_path / "pipe", tmp_path):
+            with pytest.raises((Damaged, OSError)):
+                read_values(str(path))
+    monkeypatch.setattr(module, "LARGEST", 10)
+    (tmp_path / "large").write_bytes(b'{"a": "12345"}')
+    with pytest.raises(Damaged):
+        read_values(str(tmp_path / "large"))
+
+
+def test_what_is_written_is_read_and_pleasant_to_edit(tmp_path: Path) -> None:
+    path = tmp_path / "thread.json"
+    values = {"title": "Zoë\u2028\U0001f44b", "unknown": {"deep": [1, 2.5, None, True]}}
+    write_object(str(path), values)
+    assert read_values(str(path)) == values
+    assert path.read_text(encoding="utf-8").splitlines()[0] == "{"
+    assert "Zoë" in path.read_text(encoding="utf-8")
+    with pytest.raises(ValueError):
+        write_object(str(path), {"a": float("inf")})
+    assert json.loads(path.read_bytes()) == values
+
+
+def test_the_line_of_a_field() -> None:
+    content = b'{\n  "a": 1,\n  "created_at" : "x"\n}'
+    assert line_of(content, "created_at") == 3
+    assert line_of(content, "a") == 2
+    assert line_of(content, "missing") == 1
