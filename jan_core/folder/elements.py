@@ -32,7 +32,7 @@ _SPACE = re.compile(r"[ \t\r\n]*+")
 _OUTSIDE = re.compile(r'("[^"\\]*+(?:\\.[^"\\]*+)*+")|[ \t\r\n]++', re.DOTALL)
 # What an append that broke off can leave behind the last element: its three bytes that replace the old end, in part
 # or not at all, and anything but a further line.
-_BROKEN_OFF = re.compile(rb"[\x00-\xff]{0,3}[^\n]*+(?:\n\]?\n?)?\x00*")
+_BROKEN_OFF = re.compile(rb"[\x00-\xff]{0,3}[^\n]*+(?:\n[\x00-\xff]{0,2})?\x00*")
 _OWN_BEGINNING = '{"id":"'
 _decode = json.JSONDecoder().raw_decode
 
