@@ -8,10 +8,10 @@ ARGS ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test faults bench coverage lint format docs constraints clean
+.PHONY: help setup run test faults faults-engines faults-folder bench coverage lint format docs constraints clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## make the environment, or refresh it if something changed
 	@VENV='$(VENV)' PYTHON='$(PYTHON)' sh scripts/setup.sh
@@ -23,8 +23,13 @@ run: setup ## put a small real model into the root (~/jan, or JAN_ROOT) and serv
 test: setup ## all tests, on a real model; fault tests with few rounds
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-faults: setup ## the fault tests with their full counts; prints their figures
-	JAN_TEST_COUNTS=full $(BIN)/python -m pytest -s -m faults $(ARGS)
+faults: faults-engines faults-folder ## the fault tests with their full counts; prints their figures
+
+faults-engines: setup ## those of the engines and the server: one at a time, for they measure times
+	JAN_TEST_COUNTS=full $(BIN)/python -m pytest -s -m faults --ignore=tests/faults $(ARGS)
+
+faults-folder: setup ## those of the folder: crashes, kills, a full disk, hands and hostile names
+	JAN_TEST_COUNTS=full $(BIN)/python -m pytest -q -rP -n 2 --dist loadfile -m faults tests/faults $(ARGS)
 
 bench: setup ## the figures, against references in the same run; exit 1 below a threshold
 	$(BIN)/python -m tests.benchmarks $(ARGS)
