@@ -217,6 +217,20 @@ class Terminal:
         self._look(lambda: False, seconds, "the end")
         return self.process.wait(seconds)
 
+    def interrupted(self, seconds: float = SECONDS) -> int:
+        """Its exit status after Ctrl-C.
+
+        Pressed again while it goes on: one that arrives after Python last looked for signals, and before the read of
+        the answer has begun, is acted upon only when that read ends.
+        """
+        for _ in range(round(seconds / 2)):
+            self.type("\x03")
+            try:
+                return self.ended(2)
+            except pytest.fail.Exception:
+                continue
+        return self.ended(0)
+
     def _look(self, found: Callable[[], bool], seconds: float, what: str) -> None:
         deadline = time.monotonic() + seconds
         with selectors.DefaultSelector() as ready:

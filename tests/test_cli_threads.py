@@ -158,8 +158,7 @@ def test_rm_asks_a_person(root: Path) -> None:
         terminal.until(f"  {FIRST}  Is a cat tame? Really?")
         terminal.until(f"  {SECOND}  Sums")
         terminal.until("Remove these 2 threads? [y/N]: ")
-        terminal.type("\x03")
-        assert terminal.ended() == 1
+        assert terminal.interrupted() == 1
     assert (root / "threads" / FIRST).exists()
     with Terminal(*command[:-3], "--root", str(root)) as terminal:
         terminal.until("Remove it? [y/N]: ")
