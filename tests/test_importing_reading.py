@@ -36,7 +36,7 @@ def test_an_object_however_it_is_laid_out(tmp_path: Path, content: str) -> None:
 @pytest.mark.parametrize(
     ("content", "line", "why"),
     [
-        (b'{\n"a": 1,\n}', 3, "property name"),
+        (b'{\n"a": 1,\n"b" 2}', 3, "':' delimiter"),
         (b"", 1, "Expecting value"),
         (b'{"a":\n"\xff"}', 2, "it is not UTF-8"),
         (b"[]", None, "an array"),
