@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from jan_core.errors import InvalidRequest
+from jan_core.folder.calls import DISK
 from jan_core.folder.layout import Layout
-from jan_core.folder.removal import BIN, empty_bin, hide_folder, remove_folder
+from jan_core.folder.removal import BIN, empty_bin, hide_folder, remove_folder, secure_hidden
 
 
 @pytest.fixture
@@ -53,3 +54,14 @@ def test_nothing_is_moved_behind_a_link(root: Path) -> None:
     with pytest.raises(InvalidRequest):
         hide_folder(Layout(root), str(root / "work" / "kept"))
     assert os.listdir(root.parent / "outside") == ["kept"]
+
+
+def test_what_was_hidden_is_flushed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[str] = []
+    real = DISK.sync_folder
+    monkeypatch.setattr(DISK, "sync_folder", lambda path: (real(path), flushed.append(str(path)))[1])
+    secure_hidden(str(tmp_path / "none"))
+    assert flushed == []
+    (tmp_path / BIN).mkdir()
+    secure_hidden(str(tmp_path))
+    assert flushed == [str(tmp_path / BIN), str(tmp_path)]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from jan_core.folder.calls import DISK
 from jan_core.folder.layout import Layout
 from jan_core.folder.tombstones import Tombstones
 
@@ -48,3 +49,34 @@ def test_a_note_is_flushed_and_so_is_its_folder(notes: Tombstones, monkeypatch: 
     notes.add("a")
     # The root and two folders in it are there for good, then the file, its name, and the folder with the name.
     assert order == ["sync_folder"] * 3 + ["sync", "replace", "sync_folder"]
+
+
+def test_only_a_removal_that_may_not_be_flushed_is_flushed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[str] = []
+    real, fails = DISK.sync_folder, [False]
+
+    def sync_folder(path: str) -> None:
+        if fails[0]:
+            raise OSError(5, "no")
+        real(path)
+        flushed.append(path)
+
+    notes = Tombstones(Layout(tmp_path), str(tmp_path / "threads" / ".deleted"))
+    notes.add("a")
+    notes.add("b")
+    monkeypatch.setattr(DISK, "sync_folder", sync_folder)
+    notes.secure()
+    assert flushed == [notes.folder], "another process may have failed"
+    notes.remove("a")
+    notes.secure()
+    assert flushed == [notes.folder] * 2
+    fails[0] = True
+    with pytest.raises(OSError, match="no"):
+        notes.remove("b")
+    fails[0] = False
+    notes.secure()
+    notes.secure()
+    assert flushed == [notes.folder] * 3
+    Tombstones(Layout(tmp_path / "new"), str(tmp_path / "new")).secure()

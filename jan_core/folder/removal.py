@@ -44,6 +44,19 @@ def hide_folder(layout: Layout, path: str) -> None:
     DISK.sync_folder(parent)
 
 
+def secure_hidden(home: str) -> None:
+    """Flush what an earlier `hide_folder` moved, and failed before it had: a power cut would undo it. Blocks.
+
+    Raises:
+        OSError: it may not be on the disk.
+    """
+    for folder in (os.path.join(home, BIN), home):
+        try:
+            DISK.sync_folder(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+
+
 def empty_bin(home: str, name: str = "") -> None:
     """Remove what `hide_folder` put into a home's bin, also before a crash. Nothing where there is nothing. Blocks.
 

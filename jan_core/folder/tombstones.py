@@ -28,6 +28,8 @@ class Tombstones:
         self.folder = folder
         self._layout = layout
         self._slash = folder + os.sep
+        # Another process may have removed a note, and failed to flush that.
+        self._sure = False
 
     def has(self, name: str) -> bool:
         """True where there is a note of this name. Two microseconds: every operation on a thread asks."""
@@ -58,7 +60,25 @@ class Tombstones:
             DISK.unlink(self._slash + name)
         except FileNotFoundError:
             return
+        self._sure = False
         DISK.sync_folder(self.folder)
+        self._sure = True
+
+    def secure(self) -> None:
+        """Flush the removal of notes, where one failed to: a power cut would undo it. Blocks.
+
+        Whoever makes something under a name that had a note calls it first.
+
+        Raises:
+            OSError: it may not be on the disk.
+        """
+        if self._sure:
+            return
+        try:
+            DISK.sync_folder(self.folder)
+        except FileNotFoundError:
+            pass
+        self._sure = True
 
     def names(self) -> list[str]:
         """The names of all notes, in order. Blocks."""

@@ -68,6 +68,8 @@ def test_a_recovery_that_crashes_loses_nothing_either(
 
 NEEDLESS = {
     "lists._append > DISK.sync_folder(os.path.dirname(path))": "only where who made the file was killed; tried there",
+    "removal.secure_hidden > DISK.sync_folder(folder)": "only where the flush of hide_folder failed; tried there",
+    "tombstones.secure > DISK.sync_folder(self.folder)": "only where the flush of a removal failed; tried there",
     "lists.remove > DISK.sync_folder(folder)": "what it removes belongs to a thread that is hidden, and goes again",
 }
 """Lines without which no crash of these requests loses anything, and why."""

@@ -24,7 +24,7 @@ from jan_core.folder.locks import FOLDER as LOCKS
 from jan_core.folder.locks import Locks
 from jan_core.folder.names import check_name, is_name
 from jan_core.folder.objects import Damaged, read_object, read_values, write_object
-from jan_core.folder.removal import BIN, empty_bin, hide_folder
+from jan_core.folder.removal import BIN, empty_bin, hide_folder, secure_hidden
 from jan_core.folder.shelf import Asked, Shelf, UnknownCursor, Unread
 from jan_core.folder.tombstones import Tombstones
 from jan_core.idempotency import once
@@ -282,6 +282,7 @@ class ThreadsJson(Threads):
     def _put(self, thread: Thread) -> None:
         if self._tombstones.has(thread.id):
             raise Conflict(f"The thread {thread.id!r} is being deleted; try again when that is done.")
+        self._tombstones.secure()
         folder = self._layout.thread_folder(thread.id)
         if not os.path.exists(os.path.join(folder, THREAD)):
             first = thread.assistants[0].assistant_id if thread.assistants else "jan"
@@ -299,6 +300,8 @@ class ThreadsJson(Threads):
             if os.path.lexists(folder):
                 with self._catalogue.changing(home, thread_id, None):
                     hide_folder(self._layout, folder)
+            else:
+                secure_hidden(home)
             empty_bin(home, thread_id)
         self._files.drop(thread_id)
         self._tombstones.remove(thread_id)
