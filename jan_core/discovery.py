@@ -78,9 +78,10 @@ class Discovery:
     @cached_property
     def installed(self) -> Mapping[str, list[Installed]]:
         """Everything installed, by group, ordered by name. Nothing is imported."""
-        found = (
-            self._found if self._found is not None else {group: entry_points(group=f"jan.{group}") for group in GROUPS}
-        )
+        found = self._found
+        if found is None:
+            every = entry_points()  # asked by group, every installed distribution would be looked at anew for each
+            found = {group: every.select(group=f"jan.{group}") for group in GROUPS}
         listed: dict[str, list[Installed]] = {group: [] for group in GROUPS}
         for group in GROUPS:
             seen = set()

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from jan_core.schemas.base import Described
 
 
-class ServerSettings(BaseModel):
+class ServerSettings(Described):
     """`[server]` of `jan.toml`: where Jan listens, and the limits that keep it up."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid")
 
     host: str = "127.0.0.1"
     """Address to listen on. One beyond loopback is refused unless a chosen plugin authenticates."""
     port: int = Field(default=1337, ge=0, le=65535)
     """Port to listen on; 0 takes a free one."""
-    allowed_hosts: list[str] = []
+    allowed_hosts: list[str] = Field(default=[])
     """Further names that requests may give as `Host`, besides the loopback ones."""
-    allowed_origins: list[str] = []
+    allowed_origins: list[str] = Field(default=[])
     """Web pages, as `https://name[:port]`, whose scripts may call this server."""
     header_bytes: int = Field(default=32 * 1024, ge=1024, le=2**30)
     """Largest request line and header block, in bytes (431)."""

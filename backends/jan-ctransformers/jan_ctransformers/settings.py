@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from jan_core.schemas.base import Described
 
 
-class CTransformersSettings(BaseModel):
+class CTransformersSettings(Described):
     """How models are loaded. A model's own `model.json` overrides what its `settings` name."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid")
 
     context: int = Field(default=2048, ge=16, le=1 << 24)
     """Tokens of prompt and answer together, a request (`ctx_len` in model.json). The model's own limit caps it."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from jan_core.schemas.base import Described
 
 LONGEST = 31_536_000
 """Seconds of a year, the longest that a setting takes."""
 
 
-class WorkersSettings(BaseModel):
+class WorkersSettings(Described):
     """How loaded models share the machine."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid")
 
     queue: int = Field(default=64, ge=0, le=100_000)
     """Requests that may wait for one model; one more is answered 429."""
@@ -21,7 +23,7 @@ class WorkersSettings(BaseModel):
     """Memory for all loaded models together, in MiB; 0 is 80 % of the machine's, or of what its container allows."""
     wait_seconds: float = Field(default=60, ge=0, le=86_400)
     """How long a model that does not fit waits for others to become idle (503)."""
-    pinned: list[str] = []
+    pinned: list[str] = Field(default=[])
     """Models that are loaded when the server starts, and that nothing unloads to make room or for being idle."""
     load_seconds: float = Field(default=600, gt=0, le=86_400)
     """Longest time for a model to load."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
+
+from jan_core.schemas.base import Described
 
 
-class Settings(BaseModel):
+class Settings(Described):
     """Settings of this module."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid")
 
     append: Literal["in-place", "rewrite"] = "in-place"
     """How a message is added. `in-place` writes at the end of `messages.json`, at a cost that does not grow with it.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from jan_core.schemas.base import Described
 
 
-class Settings(BaseModel):
+class Settings(Described):
     """Settings of this module."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid")
 
     folder: str | None = Field(default=None, pattern=r"^[^\x00]+$")
     """Where the models' folders are; `models` in the root where it is left out. `~` is the home folder, and a path
