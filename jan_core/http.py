@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -66,6 +67,12 @@ async def read_body(receive: Receive) -> bytes | None:
         chunks.append(message.get("body", b""))
         if not message.get("more_body"):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+@lru_cache(64)
+def _pairs(query: bytes) -> tuple[tuple[str, str], ...]:
+    # Kept for those that clients send again and again; a server's limits keep each of them below 64 KB.
+    return tuple(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
 
 
 class OperationRoute:
@@ -157,8 +164,7 @@ class _Exchange:
         types = operation.types()
         arguments: dict[str, Any] = dict(self.scope["path_params"])
         if types.query is not None:
-            pairs = parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-            arguments["query"] = parse_query(types.query, dict(pairs))
+            arguments["query"] = parse_query(types.query, dict(_pairs(self.scope["query_string"])))
         context = call.current()
         for name, value in self.scope["headers"]:
             if name == b"idempotency-key" and context is not None:

@@ -8,6 +8,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from jan_core import call
@@ -99,7 +100,7 @@ def _line(scope: Scope, context: Call, status: int, began: float, state: dict[st
     route = state.get("route")
     known = (
         f'{{"time": "{_clock()}", "request_id": "{context.request_id}", "method": "{scope["method"]}", '
-        f'"route": {"null" if route is None else json.dumps(route)}, "status": {state.get("status", status)}, '
+        f'"route": {_quoted(route)}, "status": {state.get("status", status)}, '
         f'"ms": {(time.perf_counter() - began) * 1000:.2f}'
     )
     told = {name: value for name in _OF_CALL if (value := getattr(context, name)) is not None}
@@ -107,6 +108,8 @@ def _line(scope: Scope, context: Call, status: int, began: float, state: dict[st
     return f"{known}, {json.dumps(told)[1:]}" if told else known + "}"
 
 
+_quoted = lru_cache(256)(json.dumps)
+"""A route as JSON: there are as many as operations."""
 _OF_CALL = ("model", "prompt_tokens", "completion_tokens", "key_name")
 _second: tuple[int, str] = (0, "")
 

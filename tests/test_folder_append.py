@@ -57,7 +57,9 @@ def append(path: Path, elements: list[bytes], element: bytes) -> bool:
     path.write_bytes(joined(elements))
     descriptor = DISK.open_to_change(path)
     try:
-        return append_in_place(str(path), descriptor, len(joined(elements)) - 3, element)
+        found, sure = append_in_place(str(path), descriptor, len(joined(elements)) - 3, element)
+        assert found == os.stat(path)
+        return sure
     finally:
         DISK.close(descriptor)
 
@@ -189,3 +191,14 @@ def test_the_time_is_one_that_no_tick_of_the_clock_gives(tmp_path: Path, monkeyp
     monkeypatch.setattr(DISK, "set_time", refused)
     assert append(tmp_path / "a", list_of_size(300), one(3, 5)) is False
     assert os.path.getsize(tmp_path / "a") > 300
+
+
+def test_a_time_that_somebody_else_gave_meanwhile_is_not_sure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync = DISK.sync
+
+    def changed(descriptor: int) -> None:
+        sync(descriptor)
+        os.utime(tmp_path / "a", ns=(1, 1))
+
+    monkeypatch.setattr(DISK, "sync", changed)
+    assert append(tmp_path / "a", list_of_size(300), one(3, 5)) is False

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from jan_core.folder.calls import DISK
-from jan_core.folder.elements import EMPTY, joined, scan
+from jan_core.folder.elements import EMPTY, TAIL, joined, scan
 from jan_core.folder.views import BLOCK, WINDOW, Astray, Element, LinesView, ListView, ScannedView, blocks, parsed
 
 
@@ -136,9 +136,30 @@ A, B = one(1, 5), one(2, 5)
         b"{\n" + A + b"\n]\n",
     ],
 )
-def test_another_layout_is_noticed_at_once(tmp_path: Path, data: bytes) -> None:
-    with pytest.raises(Astray), lines_view(tmp_path / "a", data):
-        pass
+def test_another_layout_is_noticed_wherever_it_is_looked_at_first(tmp_path: Path, data: bytes) -> None:
+    looks: list[Callable[[LinesView], object]] = [
+        lambda view: next(view.newest_first(), None),
+        lambda view: next(view.oldest_first(), None),
+        lambda view: view.find("msg_1"),
+    ]
+    for look in looks:
+        with pytest.raises(Astray), lines_view(tmp_path / "a", data) as view:
+            look(view)
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=lambda sizes: f"{len(sizes)} up to {max(sizes)}")
+def test_the_newest_as_one_text(tmp_path: Path, sizes: list[int]) -> None:
+    elements = [one(number, size) for number, size in enumerate(sizes)]
+    data = joined(elements)
+    with lines_view(tmp_path / "a", data) as view:
+        for count in (1, 2, 3, 21, 1000):
+            text = view.newest(count)
+            wanted = elements[-count:]
+            if len(b",\n".join(wanted)) + len(TAIL) < WINDOW or len(data) <= WINDOW:
+                assert text == (b",\n".join(wanted), count >= len(elements))
+            else:
+                assert text is None  # more than is read at first
+    assert ScannedView(scan(data), names).newest(1) is None
 
 
 def test_another_layout_further_in_is_noticed_when_it_is_come_to(tmp_path: Path) -> None:

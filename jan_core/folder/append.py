@@ -28,7 +28,7 @@ class Unsure(OSError):
     """A write failed, and what the disk holds is not known: the file is to be written anew, as a whole."""
 
 
-def append_in_place(path: str, descriptor: int, end: int, element: bytes) -> bool:
+def append_in_place(path: str, descriptor: int, end: int, element: bytes) -> tuple[os.stat_result, bool]:
     """Append to a list and return when it is on the disk. Hold the file's lock, and nothing may follow the list.
 
     Args:
@@ -38,7 +38,7 @@ def append_in_place(path: str, descriptor: int, end: int, element: bytes) -> boo
         element: one line of JSON.
 
     Returns:
-        Whether the time of the file was set to one that no later change can have.
+        What the file looks like now, and whether its time is one that no later change can have.
 
     Raises:
         Unsure: see there. What can be read is as it was, where that could be brought about.
@@ -55,14 +55,16 @@ def append_in_place(path: str, descriptor: int, end: int, element: bytes) -> boo
         if _undo(descriptor, end, sync=True):
             raise
         raise Unsure(error.errno, error.strerror, path) from error
-    marked = _set_time(path, descriptor)
+    now = time.time_ns()
+    _set_time(path, descriptor, now)
     try:
         DISK.sync(descriptor)
     except OSError as error:
         # Not tried again: the system may have thrown away what it could not write, and would now find nothing to do.
         _undo(descriptor, end, sync=False)
         raise Unsure(error.errno, error.strerror, path) from error
-    return marked
+    found = os.fstat(descriptor)
+    return found, found.st_mtime_ns == now
 
 
 def _undo(descriptor: int, end: int, *, sync: bool) -> bool:
@@ -80,14 +82,12 @@ def _undo(descriptor: int, end: int, *, sync: bool) -> bool:
     return True
 
 
-def _set_time(path: str, descriptor: int) -> bool:
+def _set_time(path: str, descriptor: int, now: int) -> None:
     """Give the file a time of its own, finer than the tick of the system's clock.
 
     A change by somebody else in the same tick, which leaves the size as it is, would otherwise not show.
     """
-    now = time.time_ns()
     try:
         DISK.set_time(descriptor, path, now)
-        return os.fstat(descriptor).st_mtime_ns == now
     except OSError:  # a file of somebody else, which we may write to all the same
-        return False
+        pass

@@ -317,8 +317,7 @@ class Change:
             if not known:
                 # Who made the file, or replaced it, may have been killed before its name was on the disk.
                 DISK.sync_folder(os.path.dirname(path))
-            sure = append_in_place(path, descriptor, end, element)
-            after = os.fstat(descriptor)
+            after, sure = append_in_place(path, descriptor, end, element)
             try:
                 replaced = not os.path.samestat(os.stat(path), after)
             except FileNotFoundError:

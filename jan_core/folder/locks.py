@@ -41,6 +41,7 @@ class Locks:
 
     def __init__(self, root: Path) -> None:
         self.folder = root / FOLDER
+        self._prefix = os.path.join(self.folder, "")
         self._threads = [threading.Lock() for _ in range(STRIPES)]
 
     @contextmanager
@@ -58,7 +59,7 @@ class Locks:
             OSError: the lock file cannot be opened.
         """
         stripe = zlib.crc32(name.encode("utf-8", "surrogatepass")) % STRIPES
-        path = self.folder / f"{stripe:02x}"
+        path = f"{self._prefix}{stripe:02x}"
         until = time.monotonic() + patience
         if not self._threads[stripe].acquire(timeout=patience):
             raise _locked(name, path)
@@ -74,9 +75,8 @@ class Locks:
         finally:
             self._threads[stripe].release()
 
-    def _lock(self, path: Path, until: float) -> int | None:
-        pause = _SHORTEST
-        waiting = threading.Event()
+    def _lock(self, path: str, until: float) -> int | None:
+        pause, waiting = _SHORTEST, None
         while True:
             descriptor = self._open(path)
             try:
@@ -85,6 +85,7 @@ class Locks:
                     if time.monotonic() >= until:
                         DISK.close(descriptor)
                         return None
+                    waiting = waiting or threading.Event()
                     waiting.wait(pause)
                     pause = min(2 * pause, _LONGEST)
                 # Somebody may have removed the folder `.locks/`, and another process have made it anew.
@@ -95,7 +96,7 @@ class Locks:
                 raise
             DISK.close(descriptor)
 
-    def _open(self, path: Path) -> int:
+    def _open(self, path: str) -> int:
         try:
             return DISK.open_lock(path)
         except FileNotFoundError:
@@ -108,11 +109,11 @@ class Locks:
             return DISK.open_lock(path)
 
 
-def _locked(name: str, path: Path) -> Locked:
+def _locked(name: str, path: str) -> Locked:
     return Locked(f"{name!a} is being written by another process, or by one that stopped: {path} is locked.")
 
 
-def _is_at(descriptor: int, path: Path) -> bool:
+def _is_at(descriptor: int, path: str) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except FileNotFoundError:

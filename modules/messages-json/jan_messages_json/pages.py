@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, takewhile
 
 from jan_core.errors import InvalidRequest
 from jan_core.folder.views import Element, Holding, ListView
 from jan_core.schemas.messages import Message, MessagePage, MessagesQuery
-from jan_messages_json.stored import messages_of
+from jan_messages_json.stored import messages_in, messages_of
 
 
 def page(view: ListView, thread_id: str, query: MessagesQuery) -> MessagePage:
@@ -19,6 +19,12 @@ def page(view: ListView, thread_id: str, query: MessagesQuery) -> MessagePage:
         InvalidRequest: `after` or `before` names no message of the thread.
         Astray: see `ListView`.
     """
+    if query.order == "desc" and query.after is query.before is query.run_id is None:
+        text, whole = view.newest(query.limit + 1) or (b"", False)
+        newest = messages_in(text, thread_id)
+        if newest is not None and (whole or len(newest) > query.limit):
+            newest.reverse()
+            return _paged(newest, query.limit)
     after, before = _cursor(view, "after", query.after), _cursor(view, "before", query.before)
     backwards = before is not None and after is None
     begin, end = (before, None) if backwards else (after, before)
@@ -35,8 +41,13 @@ def page(view: ListView, thread_id: str, query: MessagesQuery) -> MessagePage:
             break
         messages = messages_of(view, some, thread_id)
         found += messages if query.run_id is None else [one for one in messages if one.run_id == query.run_id]
-    more = len(found) > query.limit
-    del found[query.limit :]
+    return _paged(found, query.limit, backwards=backwards)
+
+
+def _paged(found: list[Message], limit: int, *, backwards: bool = False) -> MessagePage:
+    """A page of what was found, which is cut to the limit first and turned round then."""
+    more = len(found) > limit
+    del found[limit:]
     if backwards:
         found.reverse()
     return MessagePage(
@@ -56,8 +67,9 @@ def _cursor(view: ListView, param: str, id: str | None) -> Element | None:
 def _between(
     view: ListView, begin: Element | None, end: Element | None, newest_first: bool, holding: Holding
 ) -> Iterator[Element]:
-    in_order = view.newest_first if newest_first else view.oldest_first
-    for one in in_order(begin, holding=holding):
-        if end is not None and (one.place <= end.place if newest_first else one.place >= end.place):
-            return
-        yield one
+    elements = (view.newest_first if newest_first else view.oldest_first)(begin, holding=holding)
+    if end is None:
+        return elements
+    if newest_first:
+        return takewhile(lambda one: one.place > end.place, elements)
+    return takewhile(lambda one: one.place < end.place, elements)

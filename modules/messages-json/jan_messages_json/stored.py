@@ -95,10 +95,18 @@ def messages_of(view: ListView, elements: Sequence[Element], thread_id: str) -> 
     Raises:
         Astray: see `ListView.check`.
     """
+    found = messages_in(b",".join([one.raw for one in elements]), thread_id)
+    if found is not None:
+        return found
+    return [one for one in (_one_of(view, element, thread_id) for element in elements) if one is not None]
+
+
+def messages_in(text: bytes, thread_id: str) -> list[Message] | None:
+    """The messages of a text of elements with `,` between them; None where one of them is damaged."""
     try:
-        found = _several().validate_json(b"[" + b",".join([one.raw for one in elements]) + b"]", extra="ignore")
+        found = _several().validate_json(b"[%b]" % text, extra="ignore")
     except ValidationError:
-        return [one for one in (_one_of(view, element, thread_id) for element in elements) if one is not None]
+        return None
     for one in found:
         if one.thread_id != thread_id:
             one.thread_id = thread_id

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
 import itertools
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from jan_messages_json.pages import page
@@ -8,9 +13,13 @@ from jan_messages_json.stored import element, names
 
 from jan_core.errors import InvalidRequest
 from jan_core.folder.elements import joined, scan
-from jan_core.folder.views import ScannedView
+from jan_core.folder.lists import Lists
+from jan_core.folder.locks import Locks
+from jan_core.folder.views import ListView, ScannedView
 from jan_core.pages import cut
 from jan_core.schemas.messages import Message, MessageRequest, MessagesQuery
+
+T = TypeVar("T")
 
 
 def messages(count: int) -> list[Message]:
@@ -25,11 +34,19 @@ def messages(count: int) -> list[Message]:
     ]
 
 
-def test_every_page_is_the_one_that_is_cut_from_the_whole() -> None:
+def seen(data: bytes, look: Callable[[ListView], T]) -> T:
+    return look(ScannedView(scan(data), names))
+
+
+@pytest.mark.parametrize("place", ["in memory", "in a file"])
+def test_every_page_is_the_one_that_is_cut_from_the_whole(tmp_path: Path, place: str) -> None:
     """All combinations of cursors, orders, limits and filters over a small list."""
     for count in (0, 1, 7):
         all_of = messages(count)
-        view = ScannedView(scan(joined([element(one) for one in all_of])), names)
+        path = tmp_path / f"{count}.json"
+        path.write_bytes(joined([element(one) for one in all_of]))
+        lists = Lists(Locks(tmp_path), names)
+        look = partial(lists.read, str(path), "x") if place == "in a file" else partial(seen, path.read_bytes())
         cursors = [None, *(one.id for one in all_of)]
         for after, before, order, limit, run_id in itertools.product(
             cursors, cursors, ("asc", "desc"), (1, 2, 20), (None, "run_1", 'run_"ä', "run_none")
@@ -38,8 +55,40 @@ def test_every_page_is_the_one_that_is_cut_from_the_whole() -> None:
                 {"after": after, "before": before, "order": order, "limit": limit, "run_id": run_id}
             )
             expected = cut(all_of, query, keep=lambda one, run_id=run_id: run_id in (None, one.run_id))  # type: ignore[misc]
-            found = page(view, "jan-1", query)
+            found = look(lambda view, query=query: page(view, "jan-1", query))  # type: ignore[misc]
             assert found.model_dump() == expected.model_dump(), query
+
+
+def test_lines_that_are_no_elements(tmp_path: Path) -> None:
+    """Messages that a person spread over several lines, or put on one, count as what they are."""
+    all_of = messages(12)
+    spread = [json.dumps(json.loads(element(one)), indent=0).encode() for one in all_of]
+    lists = Lists(Locks(tmp_path), names)
+    for number, text in enumerate(
+        (b",\n".join(spread), b",\n".join(map(element, all_of[:9])) + b", " + b", ".join(spread[9:]))
+    ):
+        path = tmp_path / f"{number}.json"
+        path.write_bytes(b"[\n" + text + b"\n]\n")
+        for limit in range(1, 101):  # some of them cut the text between two messages
+            query = MessagesQuery(limit=limit)
+            found = lists.read(str(path), "x", lambda view, query=query: page(view, "jan-1", query))  # type: ignore[misc]
+            assert found.model_dump() == cut(all_of, query).model_dump(), limit
+
+
+def test_a_damaged_message_is_left_out_of_the_newest(tmp_path: Path) -> None:
+    all_of = messages(9)
+    elements = [element(one) for one in all_of]
+    elements[3], elements[7] = b'{"id":"msg_3"}', b'{"id":"msg_7","content":"\\ud800"}'
+    (tmp_path / "a").write_bytes(joined(elements))
+    whole = [one for one in all_of if one.id not in ("msg_3", "msg_7")]
+    for limit in (1, 2, 3, 20):
+        query = MessagesQuery(limit=limit)
+        found = Lists(Locks(tmp_path), names).read(
+            str(tmp_path / "a"),
+            "x",
+            lambda view, query=query: page(view, "jan-1", query),  # type: ignore[misc]
+        )
+        assert found.model_dump() == cut(whole, query).model_dump()
 
 
 def test_a_cursor_that_names_nothing() -> None:
