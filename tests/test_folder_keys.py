@@ -8,9 +8,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from jan_core.errors import Conflict
 from jan_core.folder import keys as module
 from jan_core.folder.keys import KEPT, SPAN, KeptReplies
 from jan_core.folder.layout import Layout
+from jan_core.idempotency import Once
 
 KEY, OTHER = "0" * 32, "1" * 32
 
@@ -36,14 +38,9 @@ class Made:
     def is_made(self, reply: dict[str, Any]) -> bool:
         return (self.folder / reply["id"]).exists()
 
-    def check(self, kept: str) -> None:
-        if kept != "print":
-            raise ValueError(kept)
-
-    async def ask(self, kept: KeptReplies, key: str = KEY, fingerprint: str = "print") -> dict[str, Any]:
-        return await kept.once(
-            key, fingerprint=fingerprint, check=self.check, new=self.new, is_made=self.is_made, make=self.make
-        )
+    async def ask(self, kept: KeptReplies, key: str | None = KEY, fingerprint: str = "print") -> dict[str, Any]:
+        asked = None if key is None else Once(key, fingerprint)
+        return await kept.once(asked, new=self.new, is_made=self.is_made, make=self.make)
 
 
 @pytest.fixture
@@ -71,10 +68,17 @@ async def test_the_first_reply_is_given_again(made: Made, kept: KeptReplies, tmp
 @pytest.mark.anyio
 async def test_another_body_is_refused(made: Made, kept: KeptReplies) -> None:
     await made.ask(kept)
-    made.check = lambda kept: (_ for _ in ()).throw(ValueError(kept))  # type: ignore[method-assign]
-    with pytest.raises(ValueError, match="print"):
+    with pytest.raises(Conflict) as caught:
         await made.ask(kept, fingerprint="another")
+    assert caught.value.code == "idempotency_conflict"
     assert made.times == {"object-0": 1}
+
+
+def test_without_a_key_each_request_makes_one_and_nothing_is_noted(made: Made, kept: KeptReplies) -> None:
+    replies = [anyio.run(made.ask, kept, None) for _ in range(2)]
+    assert [reply["id"] for reply in replies] == ["object-0", "object-1"]
+    assert made.times == {"object-0": 1, "object-1": 1}
+    assert not Path(kept.folder).exists()
 
 
 @pytest.mark.anyio
@@ -116,7 +120,8 @@ async def test_many_at_once_make_one(made: Made, kept: KeptReplies, tmp_path: Pa
 
 
 @pytest.mark.anyio
-async def test_a_caller_who_leaves_does_not_stop_what_began(made: Made, kept: KeptReplies) -> None:
+@pytest.mark.parametrize("key", [KEY, None])
+async def test_a_caller_who_leaves_does_not_stop_what_began(made: Made, kept: KeptReplies, key: str | None) -> None:
     with anyio.CancelScope() as scope:
 
         async def make(reply: dict[str, Any], real: Any = made.make) -> None:
@@ -125,9 +130,9 @@ async def test_a_caller_who_leaves_does_not_stop_what_began(made: Made, kept: Ke
             await real(reply)
 
         made.make = make  # type: ignore[method-assign]
-        await made.ask(kept)
+        await made.ask(kept, key)
     assert made.times == {"object-0": 1}
-    assert (await made.ask(kept))["id"] == "object-0"
+    assert (await made.ask(kept, key))["id"] == ("object-1" if key is None else "object-0")
 
 
 def test_a_note_that_a_crash_cut_short_is_none(made: Made, kept: KeptReplies) -> None:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -23,6 +23,9 @@ from jan_core.folder.layout import Layout
 from jan_core.folder.locks import Locks
 from jan_core.folder.objects import Damaged, read_values, write_object
 from jan_core.folder.removal import remove_folder
+
+if TYPE_CHECKING:
+    from jan_core.idempotency import Once
 
 FOLDER = ".idempotency"
 """The folder of the notes, in the root."""
@@ -69,20 +72,16 @@ class KeptReplies:
 
     async def once(
         self,
-        key: str,
+        asked: Once | None,
         *,
-        fingerprint: str,
-        check: Callable[[str], None],
         new: Callable[[], Awaitable[dict[str, Any]]],
         is_made: Callable[[dict[str, Any]], bool],
         make: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> dict[str, Any]:
-        """Make an object, unless a request under this key did so before.
+        """Make an object, unless a request under the same key did so before. What began is not broken off.
 
         Args:
-            key: stands for the header and its scope; may be the name of a file.
-            fingerprint: stands for the body.
-            check: takes the fingerprint that was kept, and raises where it must not be another.
+            asked: what the caller wants to be done once; where None, the object is made and nothing is noted.
             new: returns the reply, with the id of the object to make. It changes nothing.
             is_made: takes a reply, and says whether its object was made; where it was, it returns when that is on the
                 disk, which an attempt that broke off may have left open. Blocks; it is called in a thread.
@@ -92,17 +91,24 @@ class KeptReplies:
             The reply, as it was when the object was made.
 
         Raises:
+            Conflict: the key was kept for another body.
             Locked: another process held the key for too long.
             OSError: the note cannot be written; nothing was made.
         """
+        if asked is None:
+            reply = await new()
+            with anyio.CancelScope(shield=True):
+                await make(reply)
+            return reply
+        key = asked.key
         async with self._turn(key):
             with anyio.CancelScope(shield=True):
                 note: Note | None = await self._run(self.find, key)
                 if note is None:
                     reply = await new()
-                    await self._run(self.begin, key, fingerprint, reply)
+                    await self._run(self.begin, key, asked.fingerprint, reply)
                 else:
-                    check(note.fingerprint)
+                    asked.check(note.fingerprint)
                     reply = dict(note.reply)
                     if note.done:
                         return reply

@@ -12,6 +12,7 @@ from typing import Generic, Literal, Self, TypeVar
 import anyio
 import anyio.to_thread
 
+from jan_core.errors import InvalidRequest
 from jan_core.folder.catalogue import Catalogue, Key
 
 T = TypeVar("T")
@@ -27,20 +28,6 @@ _RESTARTS = 8
 
 class Unread(Exception):
     """An object cannot be shown without reading its file."""
-
-
-class UnknownCursor(Exception):
-    """A page was to begin or end at an object that there is not.
-
-    Attributes:
-        param: `after` or `before`.
-        name: what it named.
-    """
-
-    def __init__(self, param: str, name: str) -> None:
-        super().__init__(param, name)
-        self.param = param
-        self.name = name
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +95,7 @@ class Shelf(Generic[T]):
                 `Unread`. It tells the catalogue when an object was made.
 
         Raises:
-            UnknownCursor: `after` or `before` names no object.
+            InvalidRequest: `after` or `before` names no object; it is the error's param.
         """
         await self.refresh()
         try:
@@ -155,7 +142,7 @@ class Shelf(Generic[T]):
         if name is None:
             return None
         if not self.catalogue.knows(name) or not self._exists(name):
-            raise UnknownCursor(param, name)
+            raise InvalidRequest(f"{param}: there is no object {name[:200]!r} in this listing.", param=param)
         return self.catalogue.key(name)
 
 

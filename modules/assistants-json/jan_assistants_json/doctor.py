@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from jan_assistants_json.document import MODEL, assistant_of, settings_beside
 from jan_core.check import Check, Verdict
 from jan_core.errors import InvalidRequest
+from jan_core.folder.doctor import fault, folders, listed, names
 from jan_core.folder.layout import ASSISTANT_FILE, Layout
 from jan_core.folder.names import is_name
 from jan_core.folder.objects import Damaged, read_object
-
-_SHOWN = 10
 
 
 def checks(root: Path) -> list[Check]:
@@ -28,7 +26,7 @@ def checks(root: Path) -> list[Check]:
 
 def _readable(layout: Layout) -> Verdict:
     found, count = [], 0
-    for folder in _folders(layout):
+    for folder in folders([layout.assistants]):
         path, model = os.path.join(folder, ASSISTANT_FILE), os.path.join(folder, MODEL)
         try:
             values, _, content = read_object(path)
@@ -37,59 +35,36 @@ def _readable(layout: Layout) -> Verdict:
             layout.location(values.get("thread_location"), os.path.basename(folder))
         except FileNotFoundError:
             continue
-        except Damaged as error:
-            found.append(f"{error}.")
         except InvalidRequest as error:
             found.append(f"{path}: {error.message}")
-        except OSError as error:
-            found.append(f"{path} cannot be read: {error.strerror}.")
+        except (Damaged, OSError) as error:
+            found.append(fault(path, error))
         try:
             values, _, content = read_object(model)
             settings_beside(model, values, content)
         except FileNotFoundError:
             continue
-        except Damaged as error:
-            found.append(f"{error}.")
-        except OSError as error:
-            found.append(f"{model} cannot be read: {error.strerror}.")
+        except (Damaged, OSError) as error:
+            found.append(fault(model, error))
     if not found:
         return Verdict(True, f"{layout.assistants} holds {count} assistant{'' if count == 1 else 's'}.")
-    return Verdict(False, _some(found), "Mend the files in an editor, or move them away.")
+    return Verdict(False, listed(found), "Mend the files in an editor, or move them away.")
 
 
 def _whole(layout: Layout) -> Verdict:
     found = []
     seen: dict[str, str] = {}
-    for folder in _folders(layout):
+    for folder in folders([layout.assistants]):
         name = os.path.basename(folder)
         twin = seen.setdefault(name.lower(), name)
         if twin != name:
             found.append(f"{folder} has the name of {twin}, but for upper and lower case.")
         if not os.path.lexists(os.path.join(folder, ASSISTANT_FILE)):
             found.append(f"{folder} has no {ASSISTANT_FILE}.")
-    for name in sorted(_names(layout)):
+    for name in names(layout.assistants):
         if not name.startswith(".") and not is_name(name) and os.path.isdir(os.path.join(layout.assistants, name)):
             path = os.path.join(layout.assistants, ascii(name)[1:-1])
             found.append(f"{path}: the name cannot be an assistant's id; use letters A to Z, digits, '.', '_' and '-'.")
     if not found:
         return Verdict(True, "Every folder among the assistants holds one.")
-    return Verdict(False, _some(found), "Rename the folder, write the file, or move the folder away.")
-
-
-def _folders(layout: Layout) -> Iterator[str]:
-    for name in sorted(_names(layout)):
-        folder = os.path.join(layout.assistants, name)
-        if is_name(name) and os.path.isdir(folder):
-            yield folder
-
-
-def _names(layout: Layout) -> list[str]:
-    try:
-        return os.listdir(layout.assistants)
-    except OSError:
-        return []
-
-
-def _some(found: list[str]) -> str:
-    more = [f"And {len(found) - _SHOWN} more."] if len(found) > _SHOWN else []
-    return " ".join(found[:_SHOWN] + more)
+    return Verdict(False, listed(found), "Rename the folder, write the file, or move the folder away.")

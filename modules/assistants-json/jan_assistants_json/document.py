@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ValidationError
-
-from jan_core.folder.objects import Damaged, line_of
+from jan_core.folder.fields import checked, parameters_in, time_made
 from jan_core.schemas.assistants import Assistant
 
 MODEL = "model.json"
@@ -42,9 +40,7 @@ def assistant_of(
         Damaged: a required field is missing, or one has a wrong type.
     """
     shown = {name: values.get(name) for name in Assistant.model_fields}
-    shown["created_at"] = values.get("created_at", values.get("created"))
-    if shown["created_at"] is None:
-        raise Damaged(path, 1, "`created_at` is missing, a time in Unix seconds")
+    shown["created_at"] = time_made(path, values)
     shown["model"] = model_of(values, ("model",))
     if beside is not None:
         shown["model"] = shown["model"] or model_of(beside)
@@ -55,25 +51,7 @@ def assistant_of(
     if shown["tool_resources"] is None:
         shown["tool_resources"] = _resources(shown["tools"], values.get("file_ids"))
     shown["id"], shown["object"] = assistant_id, "assistant"
-    try:
-        return Assistant.model_validate(shown, extra="ignore")
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        field = str(first["loc"][0]) if first["loc"] else ""
-        where = ".".join(str(step) for step in first["loc"])
-        raise Damaged(path, line_of(content, field), f"`{where}`: {first['msg']}") from None
-
-
-def assistant_values(assistant: Assistant, before: dict[str, Any], names: set[str]) -> dict[str, Any]:
-    """The values for `assistant.json`: those that were there, with the named fields as the assistant has them."""
-    told = assistant.model_dump(mode="json")
-    values = dict(before)
-    for name in [name for name in Assistant.model_fields if name in names]:
-        if name in told:
-            values[name] = told[name]
-        else:
-            values.pop(name, None)
-    return values
+    return checked(Assistant, shown, path, content)
 
 
 def own_settings(assistant: Assistant, values: dict[str, Any]) -> dict[str, Any]:
@@ -97,10 +75,8 @@ def settings_beside(path: str, values: dict[str, Any], content: bytes) -> dict[s
     Raises:
         Damaged: `parameters` is no object.
     """
-    parameters = values.get("parameters")
-    if not isinstance(parameters, dict | None):
-        raise Damaged(path, line_of(content, "parameters"), "`parameters` must be an object")
-    found = {**(parameters or {}), "model": model_of(values), "instructions": values.get("instructions")}
+    parameters = parameters_in(path, values, content)
+    found = {**parameters, "model": model_of(values), "instructions": values.get("instructions")}
     return _said(found)
 
 

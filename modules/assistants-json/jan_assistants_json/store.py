@@ -14,21 +14,23 @@ import anyio
 import anyio.to_thread
 from typing_extensions import override
 
-from jan_assistants_json.document import MODEL, assistant_of, assistant_values, own_settings, settings_beside
-from jan_assistants_json.files import AssistantFiles, Record
+from jan_assistants_json.document import MODEL, assistant_of, own_settings, settings_beside
+from jan_assistants_json.files import AssistantFiles
 from jan_core.endpoints.assistants import Assistants
 from jan_core.errors import Conflict, InvalidRequest, JanError, NotFound
 from jan_core.folder.calls import DISK
 from jan_core.folder.catalogue import Catalogue
 from jan_core.folder.faults import answered
+from jan_core.folder.fields import updated
 from jan_core.folder.keys import KeptReplies
 from jan_core.folder.layout import ASSISTANT_FILE, THREADS, Layout
 from jan_core.folder.locks import FOLDER as LOCKS
 from jan_core.folder.locks import Locks
 from jan_core.folder.names import check_name, is_name
-from jan_core.folder.objects import Damaged, read_object, read_values, write_object
+from jan_core.folder.objects import read_object, read_values, write_object
+from jan_core.folder.records import Record
 from jan_core.folder.removal import BIN, empty_bin, hide_folder
-from jan_core.folder.shelf import Asked, Shelf, UnknownCursor, Unread
+from jan_core.folder.shelf import Asked, Shelf, Unread
 from jan_core.idempotency import once
 from jan_core.ids import new_id, now
 from jan_core.schemas.assistants import (
@@ -73,7 +75,7 @@ class AssistantsJson(Assistants):
         self._writers = anyio.CapacityLimiter(WRITERS)
         news = os.path.join(self._layout.root, LOCKS, "assistants.news")
         homes = (self._layout.assistants,)
-        self._catalogue = Catalogue(lambda: homes, ASSISTANT_FILE, _no_time, self._made, self._locks, news)
+        self._catalogue = Catalogue(lambda: homes, ASSISTANT_FILE, _no_time, self._files.time_made, self._locks, news)
         self._shelf: Shelf[Assistant] = Shelf(self._catalogue, self._is_there, self._readers)
 
     @override
@@ -104,30 +106,14 @@ class AssistantsJson(Assistants):
 
         asked = once("assistants.create", body)
         with answered("The assistant was not made"):
-            if asked is None:
-                reply = await new()
-                with anyio.CancelScope(shield=True):
-                    await make(reply)
-            else:
-                reply = await self._kept.once(
-                    asked.key,
-                    fingerprint=asked.fingerprint,
-                    check=asked.check,
-                    new=new,
-                    is_made=self._was_made,
-                    make=make,
-                )
+            reply = await self._kept.once(asked, new=new, is_made=self._was_made, make=make)
         return Assistant.model_validate(reply)
 
     @override
     async def list(self, query: PageQuery) -> AssistantPage:
         asked = Asked(query.limit, query.order, query.after, query.before)
-        try:
-            with answered("The assistants cannot be listed"):
-                leaf = await self._shelf.page(asked, self._look)
-        except UnknownCursor as error:
-            message = f"{error.param}: there is no object {error.name[:200]!r} in this listing."
-            raise InvalidRequest(message, param=error.param) from None
+        with answered("The assistants cannot be listed"):
+            leaf = await self._shelf.page(asked, partial(self._files.look, learn=self._catalogue.learn))
         if not all(one.model for one in leaf.items):
             first = await self._first_model()
             for one in leaf.items:
@@ -137,7 +123,7 @@ class AssistantsJson(Assistants):
     @override
     async def retrieve(self, assistant_id: str) -> Assistant:
         with answered(_which(assistant_id, "cannot be read"), param="assistant_id"):
-            return await self._shown((await self._find(assistant_id)).assistant())
+            return await self._shown((await self._find(assistant_id)).item())
 
     @override
     async def update(self, assistant_id: str, body: AssistantUpdate) -> Assistant:
@@ -173,7 +159,7 @@ class AssistantsJson(Assistants):
             record = await self._find(assistant_id)
             return await self._read(self._layers, assistant_id, record.folder)
 
-    async def _find(self, assistant_id: str) -> Record:
+    async def _find(self, assistant_id: str) -> Record[Assistant]:
         try:
             record = self._files.find(assistant_id, may_read=False)
         except Unread:
@@ -234,14 +220,14 @@ class AssistantsJson(Assistants):
             before = read_values(path)
         except FileNotFoundError:
             before = {}
-        write_object(path, assistant_values(assistant, before, names))
+        write_object(path, updated(before, assistant, names))
 
     def _update(self, assistant_id: str, body: AssistantUpdate) -> Assistant:
         with self._locks.hold(f"assistant {assistant_id}"):
             record = self._files.find(assistant_id, may_read=True)
             if record is None:
                 raise _not_found(assistant_id)
-            assistant = record.assistant().changed(body)
+            assistant = record.item().changed(body)
             path = os.path.join(record.folder, ASSISTANT_FILE)
             self._layout.check_writable(path)
             try:
@@ -250,7 +236,7 @@ class AssistantsJson(Assistants):
                 # Somebody took the folder away meanwhile.
                 raise _not_found(assistant_id) from None
         found = self._files.find(assistant_id, may_read=True)
-        return assistant if found is None else found.assistant()
+        return assistant if found is None else found.item()
 
     def _delete(self, assistant_id: str) -> None:
         folder = self._layout.assistant_folder(assistant_id)
@@ -297,16 +283,6 @@ class AssistantsJson(Assistants):
             pass
         return [SettingsLayer(origin=self._layout.shown(where), values=one) for where, one in found if one]
 
-    def _look(self, assistant_id: str, may_read: bool) -> Assistant | None:
-        try:
-            record = self._files.find(assistant_id, may_read=may_read)
-        except OSError:
-            return None
-        if record is None or record.created_at is None:
-            return None
-        self._catalogue.learn(assistant_id, record.created_at)
-        return record.assistant()
-
     def _was_made(self, reply: dict[str, Any]) -> bool:
         assistant_id = str(reply.get("id"))
         if not self._is_there(assistant_id):
@@ -317,15 +293,6 @@ class AssistantsJson(Assistants):
 
     def _is_there(self, assistant_id: str) -> bool:
         return os.path.exists(os.path.join(self._layout.assistant_folder(assistant_id), ASSISTANT_FILE))
-
-    def _made(self, folder: str) -> int | None:
-        """When an assistant was made; None where its file does not say it."""
-        path = os.path.join(folder, ASSISTANT_FILE)
-        try:
-            values, _, content = read_object(path)
-            return assistant_of(os.path.basename(folder), path, values, content, None).created_at
-        except (OSError, Damaged):
-            return None
 
     async def _read(self, function: Callable[..., T], *arguments: Any) -> T:
         return await anyio.to_thread.run_sync(function, *arguments, limiter=self._readers)

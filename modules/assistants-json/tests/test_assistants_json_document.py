@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from jan_assistants_json.document import assistant_of, assistant_values, model_of, own_settings
+from jan_assistants_json.document import assistant_of, model_of, own_settings
 
+from jan_core.folder.fields import updated
 from jan_core.schemas.assistants import Assistant
 
 
@@ -34,8 +35,7 @@ def test_tools_under_their_older_names() -> None:
 def test_what_is_written_is_what_is_read() -> None:
     found = read(model="m", temperature=0.5, metadata={"a": 1, "b": {"c": 2}}, avatar="x")
     assert found.metadata == {"a": "1", "b": '{"c": 2}'}
-    values = assistant_values(found, {"theirs": 1}, set(Assistant.model_fields))
-    assert values.pop("theirs") == 1
+    values = updated({}, found, set(Assistant.model_fields))
     assert assistant_of("x", "", values, b"", None) == found
 
 

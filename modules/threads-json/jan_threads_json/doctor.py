@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from jan_core.check import Check, Repair, Verdict
 from jan_core.folder.calls import DISK
+from jan_core.folder.doctor import fault, folders, listed
 from jan_core.folder.layout import Layout
 from jan_core.folder.locks import Locks
-from jan_core.folder.names import is_name
 from jan_core.folder.objects import Damaged, read_object, write_object
 from jan_core.ids import thread_time
 from jan_threads_json.document import MODEL, THREAD, settings_of, thread_of
-
-_SHOWN = 10
 
 
 def checks(root: Path) -> list[Check]:
@@ -32,26 +30,25 @@ def checks(root: Path) -> list[Check]:
 
 def _readable(layout: Layout) -> Verdict:
     found, repairs = [], []
-    for folder in _folders(layout):
+    for folder in folders(layout.homes()):
         for name, look in ((THREAD, _look_at_thread), (MODEL, _look_at_model)):
             try:
                 look(folder)
             except FileNotFoundError:
                 continue
-            except Damaged as error:
-                found.append(f"{error}.")
-                if name == THREAD and thread_time(os.path.basename(folder)) is not None:
-                    repairs.append(_repair(layout, folder, f"{error}."))
-            except OSError as error:
-                found.append(f"{os.path.join(folder, name)} cannot be read: {error.strerror}.")
+            except (Damaged, OSError) as error:
+                found.append(fault(os.path.join(folder, name), error))
+                damaged = name == THREAD and isinstance(error, Damaged)
+                if damaged and thread_time(os.path.basename(folder)) is not None:
+                    repairs.append(_repair(layout, folder, found[-1]))
     if not found:
         return Verdict(True, "No file of a thread is damaged.")
-    return Verdict(False, _some(found), "Mend the files in an editor, or move them away.", tuple(repairs))
+    return Verdict(False, listed(found), "Mend the files in an editor, or move them away.", tuple(repairs))
 
 
 def _whole(layout: Layout) -> Verdict:
     found, repairs = [], []
-    for folder in _folders(layout):
+    for folder in folders(layout.homes()):
         if os.path.lexists(os.path.join(folder, THREAD)):
             continue
         what = f"{folder} has no {THREAD}, so that nobody sees what is in it."
@@ -64,13 +61,13 @@ def _whole(layout: Layout) -> Verdict:
     if not found:
         return Verdict(True, "Every folder among the threads holds one.")
     remedy = f'Write a {THREAD} into each, such as {{"created_at": {int(time.time())}}}, or move the folder away.'
-    return Verdict(False, _some(found), remedy, tuple(repairs))
+    return Verdict(False, listed(found), remedy, tuple(repairs))
 
 
 def _unlike(layout: Layout) -> Verdict:
     found = []
     seen: dict[str, str] = {}
-    for folder in _folders(layout):
+    for folder in folders(layout.homes()):
         name = os.path.basename(folder)
         twin = seen.setdefault(name.lower(), folder)
         if twin == folder:
@@ -81,19 +78,7 @@ def _unlike(layout: Layout) -> Verdict:
             found.append(f"{folder} has the name of {twin}, but for upper and lower case.")
     if not found:
         return Verdict(True, "Every thread has an id of its own.")
-    return Verdict(False, _some(found), "Rename or move away one of the two; the folder's name is the thread's id.")
-
-
-def _folders(layout: Layout) -> Iterator[str]:
-    for home in layout.homes():
-        try:
-            names = sorted(os.listdir(home))
-        except OSError:
-            continue
-        for name in names:
-            folder = os.path.join(home, name)
-            if is_name(name) and os.path.isdir(folder):
-                yield folder
+    return Verdict(False, listed(found), "Rename or move away one of the two; the folder's name is the thread's id.")
 
 
 def _look_at_thread(folder: str) -> None:
@@ -140,8 +125,3 @@ def _remove_empty(folder: str) -> str:
     DISK.rmdir(folder)
     DISK.sync_folder(os.path.dirname(folder))
     return f"{folder} was removed."
-
-
-def _some(found: list[str]) -> str:
-    more = [f"And {len(found) - _SHOWN} more."] if len(found) > _SHOWN else []
-    return " ".join(found[:_SHOWN] + more)

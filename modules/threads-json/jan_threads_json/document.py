@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ValidationError
-
-from jan_core.folder.objects import Damaged, line_of
+from jan_core.folder.fields import checked, parameters_in, time_made, updated
 from jan_core.schemas.threads import Thread
 
 THREAD = "thread.json"
@@ -41,21 +39,13 @@ def thread_of(
         Damaged: a required field is missing, or one has a wrong type.
     """
     shown = {name: values.get(name) for name in Thread.model_fields if name not in IN_MODEL}
-    # Applications before this one called it `created`.
-    shown["created_at"] = values.get("created_at", values.get("created"))
+    shown["created_at"] = time_made(path, values)
     shown["assistants"] = _assistants(shown["assistants"])
     if settings is not None:
-        shown["model"], shown["parameters"] = model_of(settings), settings.get("parameters")
+        parameters = settings.get("parameters")
+        shown["model"], shown["parameters"] = model_of(settings), parameters if isinstance(parameters, dict) else None
     shown["id"], shown["object"] = thread_id, "thread"
-    if shown["created_at"] is None:
-        raise Damaged(path, 1, "`created_at` is missing, a time in Unix seconds")
-    try:
-        return Thread.model_validate(shown, extra="ignore")
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        field = str(first["loc"][0]) if first["loc"] else ""
-        where = ".".join(str(step) for step in first["loc"])
-        raise Damaged(path, line_of(content, field), f"`{where}`: {first['msg']}") from None
+    return checked(Thread, shown, path, content)
 
 
 def settings_of(path: str, values: dict[str, Any], content: bytes) -> dict[str, Any]:
@@ -64,10 +54,8 @@ def settings_of(path: str, values: dict[str, Any], content: bytes) -> dict[str, 
     Raises:
         Damaged: `parameters` is no object.
     """
-    parameters = values.get("parameters")
-    if not isinstance(parameters, dict | None):
-        raise Damaged(path, line_of(content, "parameters"), "`parameters` must be an object")
-    found = {**(parameters or {}), "model": model_of(values), "instructions": values.get("instructions")}
+    parameters = parameters_in(path, values, content)
+    found = {**parameters, "model": model_of(values), "instructions": values.get("instructions")}
     return {name: value for name, value in found.items() if value not in (None, "")}
 
 
@@ -81,15 +69,9 @@ def model_of(settings: dict[str, Any]) -> str | None:
 
 def thread_values(thread: Thread, before: dict[str, Any], names: set[str]) -> dict[str, Any]:
     """The values for `thread.json`: those that were there, with the named fields as the thread has them."""
-    told = thread.model_dump(mode="json")
-    values = dict(before)
-    for name in [name for name in Thread.model_fields if name in names - IN_MODEL]:
-        if name == "assistants" and told.get(name):
-            values[name] = _merged(told[name], before.get(name))
-        elif name in told:
-            values[name] = told[name]
-        else:
-            values.pop(name, None)
+    values = updated(before, thread, names - IN_MODEL)
+    if "assistants" in names and values.get("assistants"):
+        values["assistants"] = _merged(values["assistants"], before.get("assistants"))
     return values
 
 

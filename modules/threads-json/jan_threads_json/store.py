@@ -23,9 +23,10 @@ from jan_core.folder.layout import Layout
 from jan_core.folder.locks import FOLDER as LOCKS
 from jan_core.folder.locks import Locks
 from jan_core.folder.names import check_name, is_name
-from jan_core.folder.objects import Damaged, read_object, read_values, write_object
+from jan_core.folder.objects import read_object, read_values, write_object
+from jan_core.folder.records import Record
 from jan_core.folder.removal import BIN, empty_bin, hide_folder, secure_hidden
-from jan_core.folder.shelf import Asked, Shelf, UnknownCursor, Unread
+from jan_core.folder.shelf import Asked, Shelf, Unread
 from jan_core.folder.tombstones import Tombstones
 from jan_core.idempotency import once
 from jan_core.ids import new_thread_id, thread_time
@@ -44,10 +45,9 @@ from jan_threads_json.document import (
     THREAD,
     model_values,
     settings_of,
-    thread_of,
     thread_values,
 )
-from jan_threads_json.files import Record, ThreadFiles
+from jan_threads_json.files import ThreadFiles
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
@@ -77,7 +77,7 @@ class ThreadsJson(Threads):
         self._readers = anyio.CapacityLimiter(READERS)
         self._writers = anyio.CapacityLimiter(WRITERS)
         news = os.path.join(self._layout.root, LOCKS, "threads.news")
-        self._catalogue = Catalogue(self._layout.homes, THREAD, thread_time, self._made, self._locks, news)
+        self._catalogue = Catalogue(self._layout.homes, THREAD, thread_time, self._files.time_made, self._locks, news)
         self._shelf: Shelf[Thread] = Shelf(self._catalogue, self._is_there, self._readers)
 
     @override
@@ -109,36 +109,20 @@ class ThreadsJson(Threads):
 
         asked = once("threads.create", body)
         with answered("The thread was not made"):
-            if asked is None:
-                reply = await new()
-                with anyio.CancelScope(shield=True):
-                    await make(reply)
-            else:
-                reply = await self._kept.once(
-                    asked.key,
-                    fingerprint=asked.fingerprint,
-                    check=asked.check,
-                    new=new,
-                    is_made=self._was_made,
-                    make=make,
-                )
+            reply = await self._kept.once(asked, new=new, is_made=self._was_made, make=make)
         return Thread.model_validate(reply)
 
     @override
     async def list(self, query: ThreadsQuery) -> ThreadPage:
         asked = Asked(query.limit, query.order, query.after, query.before)
-        try:
-            with answered("The threads cannot be listed"):
-                leaf = await self._shelf.page(asked, partial(self._look, query))
-        except UnknownCursor as error:
-            message = f"{error.param}: there is no object {error.name[:200]!r} in this listing."
-            raise InvalidRequest(message, param=error.param) from None
+        with answered("The threads cannot be listed"):
+            leaf = await self._shelf.page(asked, partial(self._look, query))
         return ThreadPage(data=leaf.items, first_id=leaf.first, last_id=leaf.last, has_more=leaf.has_more)
 
     @override
     async def retrieve(self, thread_id: str) -> Thread:
         with answered(_which(thread_id, "cannot be read"), param="thread_id"):
-            return (await self._find(thread_id)).thread()
+            return (await self._find(thread_id)).item()
 
     @override
     async def update(self, thread_id: str, body: ThreadUpdate) -> Thread:
@@ -157,7 +141,7 @@ class ThreadsJson(Threads):
     async def check(self, thread_id: str) -> None:
         if not self._files.is_checked(thread_id):
             with answered(_which(thread_id, "cannot be read"), param="thread_id"):
-                (await self._find(thread_id)).thread()
+                (await self._find(thread_id)).item()
 
     @override
     async def put(self, thread: Thread) -> None:
@@ -182,7 +166,7 @@ class ThreadsJson(Threads):
             with answered(_which(thread_id, "was not removed")):
                 await self._write(self._forget, thread_id)
 
-    async def _find(self, thread_id: str) -> Record:
+    async def _find(self, thread_id: str) -> Record[Thread]:
         try:
             record = self._files.find(thread_id, may_read=False)
         except Unread:
@@ -246,14 +230,14 @@ class ThreadsJson(Threads):
             record = self._files.find(thread_id, may_read=True)
             if record is None:
                 raise _not_found(thread_id)
-            thread = record.thread().changed(body)
+            thread = record.item().changed(body)
             try:
                 self._store(thread, record.folder, set(body.model_fields_set))
             except FileNotFoundError:
                 # Somebody took the folder away meanwhile.
                 raise _not_found(thread_id) from None
         found = self._files.find(thread_id, may_read=True)
-        return thread if found is None else found.thread()
+        return thread if found is None else found.item()
 
     def _store(self, thread: Thread, folder: str, names: set[str]) -> None:
         """Write the named fields into the files, and leave alone what else is in them."""
@@ -315,14 +299,9 @@ class ThreadsJson(Threads):
         return [SettingsLayer(origin=self._layout.shown(path), values=found)] if found else []
 
     def _look(self, query: ThreadsQuery, thread_id: str, may_read: bool) -> Thread | None:
-        try:
-            record = self._files.find(thread_id, may_read=may_read)
-        except OSError:
+        thread = self._files.look(thread_id, may_read, self._catalogue.learn)
+        if thread is None:
             return None
-        if record is None or record.created_at is None:
-            return None
-        self._catalogue.learn(thread_id, record.created_at)
-        thread = record.thread()
         if query.assistant_id is not None:
             taking_part = [one.assistant_id for one in thread.assistants or ()]
             if query.assistant_id not in taking_part:
@@ -334,15 +313,6 @@ class ThreadsJson(Threads):
 
     def _is_there(self, thread_id: str) -> bool:
         return not self._tombstones.has(thread_id) and os.path.isdir(self._layout.thread_folder(thread_id))
-
-    def _made(self, folder: str) -> int | None:
-        """When a thread was made whose id does not say it; None where its file does not say it either."""
-        path = os.path.join(folder, THREAD)
-        try:
-            values, _, content = read_object(path)
-            return thread_of(os.path.basename(folder), path, values, content, None).created_at
-        except (OSError, Damaged):
-            return None
 
     async def _read(self, function: Callable[..., T], *arguments: Any) -> T:
         return await anyio.to_thread.run_sync(function, *arguments, limiter=self._readers)

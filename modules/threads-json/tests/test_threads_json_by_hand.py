@@ -86,6 +86,7 @@ async def test_a_damaged_thread_is_told_with_its_line_and_hides_no_other(
     good = await threads.create(ThreadRequest())
     path = write("threads/jan-1900000000-x/thread.json", content)
     assert await ids(threads) == [good.id]
+    assert await ids(threads, assistant_id="nobody") == []
     for asked in (
         threads.retrieve("jan-1900000000-x"),
         threads.check("jan-1900000000-x"),

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 from jan_threads_json import files as module
 from jan_threads_json.files import ThreadFiles
 
+from jan_core.errors import InvalidRequest
 from jan_core.folder.layout import Layout
 from jan_core.folder.objects import Damaged
 from jan_core.folder.shelf import Unread
@@ -26,40 +26,26 @@ def files(root: Path, notes: Tombstones) -> ThreadFiles:
     return ThreadFiles(Layout(root), notes)
 
 
-def settle(path: Path, second: int = 1) -> None:
-    """As if the file had last been changed long ago; the time of any change cannot be set back."""
-    os.utime(path, ns=(second, second))
-
-
-@pytest.fixture
-def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "is_settled", lambda found, now: True)
-
-
-def test_an_unchanged_file_is_not_opened_again(
-    files: ThreadFiles, write: Write, settled: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = write("threads/x/thread.json", created_at=5, title="one")
-    with pytest.raises(Unread):
-        files.find("x", may_read=False)
-    first = files.find("x", may_read=True)
-    assert first is not None
-    monkeypatch.setattr(module, "read_object", None)
-    assert files.find("x", may_read=True) is first
-    assert files.find("x", may_read=False) is first
-    one, other = first.thread(), first.thread()
-    assert one == other
-    assert one is not other
-    monkeypatch.undo()
-    write("threads/x/model.json", id="m")
-    changed = files.find("x", may_read=True)
-    assert changed is not None
-    assert changed.thread().model == "m"
+def test_a_thread_is_read_of_both_its_files(files: ThreadFiles, write: Write) -> None:
+    path = write("assistants/a/threads/x/thread.json", created_at=5, title="one")
+    write("assistants/a/threads/x/model.json", id="m", parameters=[])
+    found = files.find("x", may_read=True)
+    assert found is not None
+    assert (found.folder, found.created_at) == (str(path.parent), 5)
+    thread = found.item()
+    assert (thread.id, thread.title, thread.model, thread.parameters) == ("x", "one", "m", None)
+    assert files.time_made(found.folder) == 5
     path.unlink()
-    assert files.find("x", may_read=False) is None
+    assert files.find("x", may_read=True) is None
 
 
-def test_a_file_that_was_just_changed_is_read_again(files: ThreadFiles, write: Write) -> None:
+def test_what_is_no_name_is_refused(files: ThreadFiles) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        files.find("../x", may_read=True)
+    assert caught.value.param == "thread_id"
+
+
+def test_a_file_that_was_just_changed_is_sound_all_the_same(files: ThreadFiles, write: Write) -> None:
     write("threads/x/thread.json", created_at=5, title="a")
     files.find("x", may_read=True)
     with pytest.raises(Unread):
@@ -82,19 +68,17 @@ def test_checked(files: ThreadFiles, notes: Tombstones, write: Write) -> None:
     found = files.find("x", may_read=True)
     assert found is not None
     with pytest.raises(Damaged):
-        found.thread()
-    with pytest.raises(Damaged):  # each time a new one: a traceback grows with every raise
-        found.thread()
+        found.item()
     assert not files.is_checked("x")
     path.unlink()
     assert not files.is_checked("x")
 
 
 def test_memory_is_bounded(files: ThreadFiles, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "REMEMBERED", 5)
     monkeypatch.setattr(module, "CHECKED", 7)
     for number in range(20):
         write(f"threads/t{number}/thread.json", created_at=5)
         files.find(f"t{number}", may_read=True)
-    assert list(files._records) == [f"t{number}" for number in range(15, 20)]
-    assert len(files._checked) == 7
+    assert list(files._checked) == [f"t{number}" for number in range(13, 20)]
+    files.drop("t15")
+    assert not files.is_checked("t15")
