@@ -105,7 +105,11 @@ class _Exchange(httpx2.AsyncByteStream):
         assert self.task is not None
         while True:
             getter = asyncio.ensure_future(self._pieces.get())
-            await asyncio.wait({getter, self.task}, return_when=asyncio.FIRST_COMPLETED)
+            try:
+                await asyncio.wait({getter, self.task}, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                getter.cancel()
+                raise
             if getter.done():
                 piece = getter.result()
                 if piece is not None:

@@ -84,6 +84,28 @@ async def test_cancelling_a_request_ends_it(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.anyio
+async def test_cancelling_while_a_reply_is_read_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jan, chat = scripted(tmp_path, monkeypatch)
+    async with jan, client(jan) as http:
+        before = asyncio.all_tasks()
+        body = chat_body({"say": ["x"], "hang": True}, stream=True)
+
+        async def read() -> None:
+            async with http.stream("POST", "chat/completions", json=body) as reply:
+                async for _ in reply.aiter_bytes():
+                    pass
+
+        task = asyncio.create_task(read())
+        await until(lambda: chat.said > 0)
+        await asyncio.wait({task}, timeout=0.05)
+        task.cancel()
+        await asyncio.wait({task})
+        await until(lambda: asyncio.all_tasks() == before)
+
+
+@pytest.mark.anyio
 async def test_what_the_app_raises_reaches_the_caller_and_no_reply_is_an_error() -> None:
     async def raises(scope: Any, receive: Any, send: Any) -> None:
         raise LookupError("inside")

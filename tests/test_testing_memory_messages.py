@@ -11,13 +11,16 @@ from tests.conversations import messages_query, new_thread, said, under
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_module_is_built_anew_for_every_app(tmp_path: Path) -> None:
-    async with wired(tmp_path, modules=CONVERSATIONS) as jan:
-        made = provide_messages(settings=None, jan=jan)
-        assert isinstance(made, MessagesInMemory)
+async def test_apps_on_one_root_share_the_messages(tmp_path: Path) -> None:
+    async with wired(tmp_path / "a", modules=CONVERSATIONS) as jan:
         thread = (await jan.threads.create(new_thread())).id
         await jan.messages.create(thread, said())
-        assert (await made.list(thread, messages_query())).data == []
+        made = provide_messages(settings=None, jan=jan)
+        assert isinstance(made, MessagesInMemory)
+        assert len((await made.list(thread, messages_query())).data) == 1
+    async with wired(tmp_path / "b", modules=CONVERSATIONS) as other:
+        await other.threads.put(await other.threads.create(new_thread()))
+        assert not made._threads.keys() & provide_messages(settings=None, jan=other)._threads.keys()
 
 
 async def test_a_key_goes_with_its_message(tmp_path: Path) -> None:

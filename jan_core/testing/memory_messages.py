@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from jan_core.endpoints.messages import Messages
 from jan_core.errors import NotFound
@@ -35,8 +37,15 @@ class Stored:
     reply: Message | None = None
 
 
+class Storage(dict[str, list[Stored]]):
+    """The messages of each thread, oldest first."""
+
+
+_STORAGES: WeakValueDictionary[Path, Storage] = WeakValueDictionary()
+
+
 class MessagesInMemory(Messages):
-    """Messages in lists, one a thread.
+    """Messages in lists, one a thread. Apps on one root share them, as long as one of these lives.
 
     Args:
         jan: gives the threads.
@@ -44,7 +53,7 @@ class MessagesInMemory(Messages):
 
     def __init__(self, jan: Jan) -> None:
         self._jan = jan
-        self._threads: dict[str, list[Stored]] = {}
+        self._threads = _STORAGES.setdefault(jan.root, Storage())
 
     async def create(self, thread_id: str, body: MessageRequest) -> Message:
         """See `Messages`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint
+from importlib.metadata import entry_points as installed
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,36 @@ def wired(
     }
     config = load(root, flags=flags, environ={})
     return Jan(config, Discovery(config, entry_points(modules, plugins, endpoints)))
+
+
+def one_module(
+    root: Path,
+    endpoint: str,
+    module: str,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    plugins: Mapping[str, str] | None = None,
+) -> Jan:
+    """An app on one module for one endpoint; every other endpoint is in memory, or scripted.
+
+    Args:
+        root: the root folder.
+        endpoint: the endpoint's name.
+        module: the name of an installed module, or of one of `EVERYTHING`, or `package.module:attribute` of one.
+        settings: the module's table of `jan.toml`.
+        plugins: entry points of plugins, all chosen, outermost first.
+
+    Raises:
+        Refusal: as `Jan`.
+        LookupError: no such module is installed.
+    """
+    found = {one.name: one.value for one in installed(group="jan.modules")} | EVERYTHING
+    name, value = (module, found[module]) if module in found else (f"{endpoint}-given", module)
+    if value == module and "." not in module:
+        raise LookupError(f"no module {module!r} is installed; `jan modules` lists those that are")
+    others = {one: path for one, path in EVERYTHING.items() if one.split("-")[0] != endpoint}
+    chosen: dict[str, Any] = {one.split("-")[0]: one for one in others} | {endpoint: name}
+    tables: dict[str, Any] = {"endpoints": chosen, "server": {"log_requests": False}}
+    if settings:
+        tables[name] = dict(settings)
+    return wired(root, tables, modules={**others, name: value}, plugins=plugins)

@@ -83,7 +83,7 @@ def test_the_same_as_the_reference(store: Store) -> None:
 
     async def run(seed: int) -> None:
         chance = random.Random(seed)
-        reference = MessagesInMemory(SimpleNamespace(threads=store.again().threads))  # type: ignore[arg-type]
+        reference = MessagesInMemory(SimpleNamespace(root=store.root, threads=store.again().threads))  # type: ignore[arg-type]
         both: list[Any] = [store.messages, reference]
         ids = ["msg_none", "a/b", "x" * 200, "msg_0"]
         await store.messages.clear(THREAD)

@@ -1,0 +1,209 @@
+"""The clauses of `messages` about storing: for good, at once, once only, and for other modules."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from jan_core.errors import Conflict
+from jan_core.schemas.messages import Message, MessageRequest, MessagesQuery, MessageUpdate
+from jan_core.testing.contract.case import holds, same, settled, written
+from jan_core.testing.contract.clauses import clause
+from jan_core.testing.contract.messages_case import MessagesCase, OfMessages
+
+WRITERS, EACH = 6, 8
+
+
+class MessagesStoring(OfMessages):
+    """Processes, writers, keys, internal operations."""
+
+    @clause
+    async def test_18_what_was_answered_is_kept(self, case: MessagesCase) -> None:
+        """What was answered is there for whoever opens the same storage afterwards, or has it open."""
+        thread = await case.thread()
+        made = [await case.say(thread, f"{number}", metadata={"n": f"{number}"}) for number in range(3)]
+        async with case.again() as other:
+            same("the messages, elsewhere", await other.all(thread), made)
+            made.append(await other.say(thread, "from there"))
+            same("the messages, here", await case.all(thread), made)
+            await other.ask("messages.delete", thread, made.pop(0)["id"])
+            changed = MessageUpdate(metadata={"x": "y"})
+            made[0] = written(await other.ask("messages.update", thread, made[0]["id"], changed))
+            same("after changes there", await case.all(thread), made)
+        async with case.again() as other:
+            same("opened once more", await other.all(thread), made)
+
+    @clause
+    async def test_19_writers_at_once_lose_nothing(self, case: MessagesCase) -> None:
+        """Writers at once lose and double nothing, each one's order is kept, and readers see all that was answered."""
+        thread = await case.thread()
+        answered: list[str] = []
+
+        async def write(writer: int) -> None:
+            for number in range(EACH):
+                one = await case.say(thread, f"{writer}-{number}")
+                answered.append(one["id"])
+
+        async def read() -> None:
+            for _ in range(8):
+                before = set(answered)
+                found = await case.ask("messages.list", thread, MessagesQuery(limit=100))
+                lost = before - {one.id for one in found.data}
+                same("answered messages that a reader does not see", lost, set())
+
+        await settled([*(write(writer) for writer in range(WRITERS)), read()])
+        self._in_order(await case.texts(thread))
+
+    @clause
+    async def test_20_processes_at_once_lose_nothing(self, case: MessagesCase) -> None:
+        """The same holds for writers in two apps on one storage."""
+        thread = await case.thread()
+        async with case.again() as other:
+
+            async def write(writer: int) -> None:
+                for number in range(EACH):
+                    await (case, other)[writer % 2].say(thread, f"{writer}-{number}")
+
+            await settled([write(writer) for writer in range(WRITERS)])
+            self._in_order(await other.texts(thread))
+        self._in_order(await case.texts(thread))
+
+    @clause
+    async def test_21_changes_at_once_are_all_made(self, case: MessagesCase) -> None:
+        """Changes and deletions of different messages at once are all made, beside creations."""
+        thread = await case.thread()
+        made = [await case.say(thread, f"{number}") for number in range(12)]
+        await settled(
+            [
+                *(
+                    case.ask("messages.update", thread, one["id"], MessageUpdate(metadata={"seen": one["id"]}))
+                    for one in made[:6]
+                ),
+                *(case.ask("messages.delete", thread, one["id"]) for one in made[6:]),
+                *(case.say(thread, "new") for _ in range(4)),
+            ]
+        )
+        found = await case.all(thread)
+        same("those that were changed", found[:6], [{**one, "metadata": {"seen": one["id"]}} for one in made[:6]])
+        same("how many there are", len(found), 10)
+
+    @clause
+    async def test_22_a_key_makes_one_message(self, case: MessagesCase) -> None:
+        """Under one `Idempotency-Key` a message is made once, and every request gets the first one's answer."""
+        thread, other = await case.thread(), await case.thread()
+        first = await case.say(thread, "once", key="k")
+        same("the answer to a repetition", await case.say(thread, "once", key="k"), first)
+        at_once = await settled([case.say(thread, "at once", key="l") for _ in range(6)])
+        same("different messages of six requests at once", len({one["id"] for one in at_once}), 1)
+        await case.ask("messages.update", thread, first["id"], MessageUpdate(metadata={"later": "yes"}))
+        async with case.again() as elsewhere:
+            same("the answer elsewhere, after a change", await elsewhere.say(thread, "once", key="k"), first)
+        same("the texts", await case.texts(thread), ["once", "at once"])
+        holds((await case.say(other, "once", key="k"))["id"] != first["id"], "a key counts in its thread only")
+        holds((await case.say(thread, "once", key="m"))["id"] != first["id"], "another key is another message")
+
+    @clause
+    async def test_23_a_key_with_another_body_is_a_conflict(self, case: MessagesCase) -> None:
+        """A key that came with another body is refused, 409, `idempotency_conflict`, and nothing is stored."""
+        thread = await case.thread()
+        one = await case.say(thread, "one", key="k")
+        body = MessageRequest(role="user", content="two")
+        expected = {"code": "idempotency_conflict", "status": 409, "key": "k"}
+        await case.refused(Conflict, "messages.create", thread, body, **expected)
+        path = f"/threads/{thread}/messages"
+        status, _ = await case.send("POST", path, {"role": "user", "content": "three"}, key="k")
+        same("the status over HTTP", status, 409)
+        same("the messages", await case.all(thread), [one])
+
+    @clause
+    async def test_24_answers_are_the_callers_own(self, case: MessagesCase) -> None:
+        """Whoever changes what they got, or gave, changes nothing of what is stored."""
+        thread = await case.thread()
+        body = MessageRequest(role="user", content="a", metadata={"a": "b"})
+        made = await case.ask("messages.create", thread, body)
+        kept = written(made)
+        page = await case.ask("messages.list", thread, MessagesQuery())
+        given = made.model_copy(deep=True, update={"id": "msg_given"})
+        await case.ask("messages.put", given)
+        for one in (made, page.data[0], given, await case.ask("messages.retrieve", thread, made.id)):
+            one.metadata["a"] = "c"
+            one.content.clear()
+        (body.metadata or {})["a"] = "c"
+        page.data.clear()
+        same("what is stored", await case.all(thread), [kept, {**kept, "id": "msg_given"}])
+
+    @clause
+    async def test_25_the_first_messages_of_a_thread(self, case: MessagesCase) -> None:
+        """`start` stores a thread's first messages in their order; repeated, it replaces what it stored."""
+        thread = await case.thread()
+        bodies = [MessageRequest(role="user", content=f"{number}", metadata={"n": f"{number}"}) for number in range(3)]
+        await case.ask("messages.start", thread, [MessageRequest(role="user", content="lost")])
+        started = [written(one) for one in await case.ask("messages.start", thread, bodies)]
+        same("the messages", await case.all(thread), started)
+        same("their texts", await case.texts(thread), ["0", "1", "2"])
+        added = await case.say(thread, "later")
+        same("with a later one", await case.all(thread), [*started, added])
+        other = await case.thread()
+        same("the answer to no messages", list(await case.ask("messages.start", other, [])), [])
+        same("a thread that begins with none", await case.all(other), [])
+
+    @clause
+    async def test_26_put_keeps_what_it_is_given(self, case: MessagesCase) -> None:
+        """`put` stores a message as it is: in the place of one of the same id, else at the end."""
+        thread = await case.thread()
+        first, second = await case.say(thread, "first"), await case.say(thread, "second")
+        own = Message.model_validate(
+            {
+                **first,
+                "id": "msg_own",
+                "created_at": 5,
+                "completed_at": None,
+                "status": "incomplete",
+                "incomplete_at": 6,
+                "incomplete_details": {"reason": "run_cancelled"},
+                "role": "assistant",
+                "assistant_id": "jan",
+                "run_id": "run_1",
+            }
+        )
+        await case.ask("messages.put", own)
+        same("the message that was put", await case.read(thread, "msg_own"), written(own))
+        await case.ask("messages.put", Message.model_validate({**first, "metadata": {"put": "again"}}))
+        same("all of them", await case.all(thread), [{**first, "metadata": {"put": "again"}}, second, written(own)])
+        await case.ask("messages.put", own.model_copy(update={"thread_id": "jan-1700000000-bbbbbbbbbbbbbb"}))
+
+    @clause
+    async def test_27_clearing_leaves_nothing(self, case: MessagesCase) -> None:
+        """`clear` removes all messages of a thread, and is content where there are none."""
+        thread = await case.thread()
+        for _ in range(2):
+            one = await case.say(thread, "secret")
+            await case.ask("messages.clear", thread)
+            await case.ask("messages.clear", thread)
+            same("what is left", await case.all(thread), [])
+            await case.is_nowhere(thread, one["id"])
+
+    @clause
+    async def test_28_a_caller_that_gives_up_breaks_nothing(self, case: MessagesCase) -> None:
+        """A creation that is cancelled at any moment has happened as a whole or not at all, and the next one works."""
+        thread = await case.thread()
+        chance = random.Random(3)
+        answered = 0
+        for number in range(40):
+            task = asyncio.ensure_future(case.say(thread, f"{number}"))
+            done, _ = await asyncio.wait({task}, timeout=chance.choice([0, 0, 0.0002, 0.001, 0.003]))
+            answered += len(done)
+            task.cancel()
+            await asyncio.wait({task})
+        last = await case.say(thread, "last")
+        found = await case.all(thread)
+        holds(answered < len(found) <= 41, f"{answered} were answered, and {len(found)} are there")
+        same("the last one", found[-1], last)
+        numbers = [int(text) for text in (await case.texts(thread))[:-1]]
+        same("the order of the others", numbers, sorted(set(numbers)))
+
+    def _in_order(self, texts: list[str]) -> None:
+        for writer in range(WRITERS):
+            own = [text for text in texts if text.startswith(f"{writer}-")]
+            same(f"what the writer {writer} stored", own, [f"{writer}-{number}" for number in range(EACH)])
+        same("how many there are", len(texts), WRITERS * EACH)

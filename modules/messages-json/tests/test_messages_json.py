@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from jan_core.app import Jan
+from jan_core.testing.contract.messages import MessagesContract
+
+
+class TestInPlace(MessagesContract):
+    def make(self, tmp_path: Path) -> Jan:
+        return self.app(tmp_path, "messages-json")
+
+
+class TestRewrite(MessagesContract):
+    def make(self, tmp_path: Path) -> Jan:
+        return self.app(tmp_path, "messages-json", {"append": "rewrite"})

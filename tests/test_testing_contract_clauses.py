@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from jan_core.app import Jan
+from jan_core.endpoints.messages import Messages
+from jan_core.errors import NotFound
+from jan_core.testing.contract import clauses
+from jan_core.testing.contract.case import Case
+from jan_core.testing.contract.clauses import Contract, clause, prove
+
+
+class Small(Contract):
+    endpoint = Messages
+    letter = "S"
+
+    def make(self, tmp_path: Path) -> Jan:
+        return self.app(tmp_path, "messages-memory")
+
+    @clause
+    async def test_02_holds(self, case: Case) -> None:
+        """It holds.
+
+        More of it.
+        """
+        assert case.tested.name == "messages"
+
+    @clause
+    async def test_01_breaks(self, case: Case) -> None:
+        """It breaks."""
+        raise NotFound("There is none.")
+
+    @clause
+    async def test_03_hangs(self, case: Case) -> None:
+        """It hangs."""
+        await asyncio.get_running_loop().create_future()
+
+    @clause
+    async def test_04_goes_on(self, case: Case) -> None:
+        """It goes on after the end."""
+        self.left = asyncio.create_task(asyncio.sleep(3600))
+
+
+def test_clauses_are_told_by_number() -> None:
+    found = Small.clauses()
+    assert [(one.number, one.name, one.title) for one in found.values()][:2] == [
+        (1, "test_01_breaks", "It breaks."),
+        (2, "test_02_holds", "It holds."),
+    ]
+
+
+def test_a_clause_needs_a_number_and_a_promise() -> None:
+    async def test_it(self: Contract, case: Case) -> None:
+        """It has no number."""
+
+    async def test_01_it(self: Contract, case: Case) -> None:
+        pass
+
+    for method in (test_it, test_01_it):
+        with pytest.raises(TypeError, match="test_07_"):
+            clause(method)
+
+
+def test_what_does_not_hold_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Small.clauses()
+    assert prove(Small(), found["test_02_holds"], tmp_path / "2") == "proven"
+    with pytest.raises(AssertionError, match=r"refused with NotFound \(404.*There is none"):
+        prove(Small(), found["test_01_breaks"], tmp_path / "1")
+    with pytest.raises(AssertionError, match=r"tasks go on after the app was closed.*sleep"):
+        prove(Small(), found["test_04_goes_on"], tmp_path / "4")
+    monkeypatch.setattr(clauses, "PATIENCE", 0.05)
+    with pytest.raises(AssertionError, match="still runs"):
+        prove(Small(), found["test_03_hangs"], tmp_path / "3")
+
+
+def test_make_is_the_authors() -> None:
+    with pytest.raises(NotImplementedError, match="make"):
+        Contract().make(Path())
+
+
+def test_an_unknown_module_is_told(tmp_path: Path) -> None:
+    with pytest.raises(LookupError, match="messages-nowhere"):
+        Small().app(tmp_path, "messages-nowhere")
+
+
+def test_no_clause_is_dropped_in_silence() -> None:
+    class Removed(Small):
+        test_01_breaks = None
+
+    class Overridden(Small):
+        def test_02_holds(self) -> None:
+            """It is easier so."""
+
+    class NotStrict(Small):
+        @pytest.mark.xfail(reason="later")
+        def test_02_holds(self) -> None:
+            raise AssertionError
+
+    class NoReason(Small):
+        @pytest.mark.xfail(strict=True)
+        def test_02_holds(self) -> None:
+            raise AssertionError
+
+    class Expected(Small):
+        @pytest.mark.xfail(strict=True, reason="it has no order yet")
+        def test_02_holds(self) -> None:
+            raise AssertionError
+
+    assert Small.dropped() == []
+    assert Expected.dropped() == []
+    for wrong, name in (
+        (Removed, "test_01_breaks"),
+        (Overridden, "test_02_holds"),
+        (NotStrict, "test_02_holds"),
+        (NoReason, "test_02_holds"),
+    ):
+        (told,) = wrong.dropped()
+        assert wrong.__name__ in told
+        assert name in told
+        assert "xfail" in told
