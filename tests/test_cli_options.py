@@ -23,6 +23,7 @@ ARGUMENTS = {
     "threads rm": ["x"],
     "threads show": ["x"],
     "import": ["."],
+    "check": ["messages-json"],
     "models pull": ["./x.gguf"],
     "models show": ["x"],
     "models rm": ["x"],

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ps": ("jan_core.cli.ps:app", "Show the models that the running server holds in memory."),
     "modules": ("jan_core.cli.modules:app", "Show what is installed, chosen, or broken."),
     "config": ("jan_core.cli.config:app", "Show the configuration, and where each value comes from."),
+    "check": ("jan_core.cli.check:app", "Run the contract of an installed module."),
     "init": ("jan_core.cli.init:app", "Make a root folder with a jan.toml to edit."),
     "doctor": ("jan_core.cli.doctor:app", "Check the installation, and say how to mend it."),
 }
