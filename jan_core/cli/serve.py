@@ -25,6 +25,9 @@ def serve(
     log_prompts: Annotated[
         bool | None, typer.Option("--log-prompts", help="Write requests' bodies into the log.")
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Look at what modules are given and answer, for their authors.")
+    ] = False,
 ) -> None:
     """Serve the API on this machine until Ctrl-C."""
     from jan_core.app import Jan
@@ -32,6 +35,10 @@ def serve(
 
     asked = config_from(root, config, host=("server", host), port=("server", port), log_prompts=("server", log_prompts))
     jan = Jan(asked)
+    if check:
+        from jan_core.testing.live import check_all
+
+        check_all(jan)
     run(jan, lambda address: _announce(jan, address))
 
 
