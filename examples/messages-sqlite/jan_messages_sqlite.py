@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -68,13 +69,15 @@ class MessagesSqlite(Messages):
         self._threads = lambda: jan.threads
         self._path: Path = jan.root / settings.file
         self._wait = settings.wait_seconds
-        self._one = anyio.CapacityLimiter(1)
+        self._limit = anyio.CapacityLimiter(4)
+        self._turn = threading.Lock()
         self._database: sqlite3.Connection | None = None
 
     async def __aexit__(self, *_: object) -> None:
-        if self._database is not None:
-            self._database.close()
-            self._database = None
+        with self._turn:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
 
     async def create(self, thread_id: str, body: MessageRequest) -> Message:
         await self._threads().check(thread_id)
@@ -148,15 +151,16 @@ class MessagesSqlite(Messages):
         return await self._do(inside)
 
     async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Work in a thread: the event loop never waits for a disk. A caller that gives up waits for its end."""
+        """Work in a thread: the event loop waits for no disk. What began is done, even when the caller gives up."""
 
         def do() -> T:
             try:
-                return work(self._opened())
+                with self._turn:
+                    return work(self._opened())
             except sqlite3.Error as error:
                 raise Unavailable(f"{self._path}: {error}.", code="storage_failed") from error
 
-        return await anyio.to_thread.run_sync(do, limiter=self._one)
+        return await anyio.to_thread.run_sync(do, limiter=self._limit)
 
     def _opened(self) -> sqlite3.Connection:
         if self._database is None:
