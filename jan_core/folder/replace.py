@@ -20,11 +20,16 @@ TEMPORARY = ".tmp-"
 """How the name of an unfinished file begins. One that a crash left behind may be removed at any time."""
 
 
-def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
+def replace_file(path: str | os.PathLike[str], data: bytes, *, mode: int | None = None) -> None:
     """Make `data` the content of the file at `path`, in one step and durably. Blocks; call it in a thread.
 
-    A file that is there keeps its permissions. A link at `path` is itself replaced, never followed. The folder must
-    exist.
+    A link at `path` is itself replaced, never followed. The folder must exist.
+
+    Args:
+        path: the file.
+        data: what it is to hold.
+        mode: permissions that it has from the start, less what the umask takes: nobody else can ever open a file of
+            mode 0o600. With None a file that is there keeps its permissions.
 
     Raises:
         OSError: it could not be done. Up to the rename the file is as it was, and nothing is left beside it; where
@@ -32,10 +37,11 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
     """
     target = Path(path)
     temporary = target.parent / (TEMPORARY + secrets.token_hex(8))
-    descriptor = DISK.create(temporary)
+    descriptor = DISK.create(temporary) if mode is None else DISK.create(temporary, mode)
     try:
         try:
-            _keep_permissions(target, temporary)
+            if mode is None:
+                _keep_permissions(target, temporary)
             DISK.write(descriptor, data, 0)
             DISK.sync(descriptor)
         finally:

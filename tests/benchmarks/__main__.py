@@ -20,6 +20,7 @@ FIGURES = (
     "start",
     "models",
     "wrapping",
+    "plugins",
     "streams",
     "memory",
     "stream",

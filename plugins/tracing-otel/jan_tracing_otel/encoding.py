@@ -1,0 +1,233 @@
+"""Spans as OTLP, in protobuf for a collector and in JSON for a file; and as plain lines for people.
+
+The messages are those of opentelemetry-proto, version 1, whose numbers and meanings no longer change. They are written
+by hand: the protobuf library takes as long for one span as a whole request may cost.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+from jan_tracing_otel.spans import Span
+
+_ERROR = 2
+_times = struct.Struct("<BQBQ").pack
+_time = struct.Struct("<BQ").pack
+_double = struct.Struct("<d").pack
+SCOPE = "jan_tracing_otel"
+"""The name of the instrumentation in the traces."""
+_LONG = 124
+"""Name and text of an attribute that together are shorter take less than 128 bytes, so that each length is one byte."""
+_KINDS = [bytes((0x30, kind)) for kind in range(3)]
+
+
+class Encoding(Protocol):
+    """How spans are written."""
+
+    content_type: str
+    """The media type of a batch."""
+
+    def attributes(self, pairs: Iterable[tuple[str, Any]]) -> bytes:
+        """Attributes that many spans share, for `Span.common`."""
+
+    def span(self, span: Span) -> bytes:
+        """One span."""
+
+    def batch(self, spans: Sequence[bytes]) -> bytes:
+        """A whole request, or line, with these spans."""
+
+
+def _varint(number: int) -> bytes:
+    if number < 0x80:
+        return bytes((number,))
+    found = bytearray()
+    while number >= 0x80:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    found.append(number)
+    return bytes(found)
+
+
+def _field(number: int, data: bytes) -> bytes:
+    """A field whose length is given: text, bytes, or a message."""
+    size = len(data)
+    if size < 0x80:
+        return bytes((number << 3 | 2, size)) + data
+    return bytes((number << 3 | 2,)) + _varint(size) + data
+
+
+@lru_cache(512)
+def _key(name: str) -> bytes:
+    return _field(1, name.encode())
+
+
+@lru_cache(256)
+def _name(text: str) -> bytes:
+    return _field(5, text.encode("utf-8", "replace"))
+
+
+def _value(value: Any) -> bytes:
+    """An `AnyValue`."""
+    if isinstance(value, str):
+        return _field(1, value.encode("utf-8", "replace"))
+    if isinstance(value, bool):
+        return b"\x10\x01" if value else b"\x10\x00"
+    if isinstance(value, int):
+        return b"\x18" + _varint(value & 0xFFFF_FFFF_FFFF_FFFF)
+    if isinstance(value, float):
+        return b"\x21" + _double(value)
+    return _field(5, b"".join([_field(1, _value(one)) for one in value]))
+
+
+def _attributes(number: int, pairs: Iterable[tuple[str, Any]]) -> bytes:
+    """`KeyValue`s as fields of this number."""
+    return b"".join([_field(number, _key(name) + _field(2, _value(value))) for name, value in pairs])
+
+
+_HEADS = [bytes((0x4A, size + 4)) for size in range(_LONG)]
+"""How an attribute begins, by the length of its name and its text."""
+
+
+class Protobuf:
+    """OTLP in protobuf.
+
+    Args:
+        resource: the attributes of this server.
+        version: the version of this package.
+    """
+
+    content_type = "application/x-protobuf"
+
+    def __init__(self, resource: Mapping[str, Any], version: str) -> None:
+        self._resource = _field(1, _attributes(1, resource.items()))
+        self._scope = _field(1, _field(1, SCOPE.encode()) + _field(2, version.encode()))
+
+    def attributes(self, pairs: Iterable[tuple[str, Any]]) -> bytes:
+        """See `Encoding`."""
+        return _attributes(9, pairs)
+
+    def span(self, span: Span) -> bytes:
+        """See `Encoding`."""
+        parts = [b"\x0a\x10", span.trace_id, b"\x12\x08", span.span_id]
+        if span.parent_id:
+            parts += (b"\x22\x08", span.parent_id)
+        if span.state:
+            parts.append(_field(3, span.state.encode()))
+        parts += (_name(span.name), _KINDS[span.kind], _times(0x39, span.began, 0x41, span.ended), span.common)
+        for key, value in span.attributes.items():
+            named = _key(key)
+            size = len(value) if type(value) is str and value.isascii() else _LONG
+            if len(named) + size < _LONG:
+                # The same as below, in one go: most attributes come this way.
+                parts.append(b"%b%b\x12%c\x0a%c%b" % (_HEADS[len(named) + size], named, size + 2, size, value.encode()))
+            else:
+                parts.append(_field(9, named + _field(2, _value(value))))
+        for event in span.events or ():
+            told = _time(0x09, event[1]) + _field(2, event[0].encode()) + _attributes(3, event[2])
+            parts.append(_field(11, told))
+        if span.failed:
+            message = _field(2, span.message.encode("utf-8", "replace")) if span.message else b""
+            parts.append(_field(15, message + bytes((0x18, _ERROR))))
+        return _field(2, b"".join(parts))
+
+    def batch(self, spans: Sequence[bytes]) -> bytes:
+        """See `Encoding`."""
+        return _field(1, self._resource + _field(2, self._scope + b"".join(spans)))
+
+
+class Json:
+    """OTLP in JSON, a request a line, as collectors read it from a file.
+
+    Args:
+        resource: the attributes of this server.
+        version: the version of this package.
+    """
+
+    content_type = "application/json"
+
+    def __init__(self, resource: Mapping[str, Any], version: str) -> None:
+        told = json.dumps({"attributes": [_in_json(*pair) for pair in resource.items()]})
+        scope = json.dumps({"name": SCOPE, "version": version})
+        self._head = f'{{"resourceSpans": [{{"resource": {told}, "scopeSpans": [{{"scope": {scope}, "spans": ['.encode()
+
+    def attributes(self, pairs: Iterable[tuple[str, Any]]) -> bytes:
+        """See `Encoding`."""
+        return ", ".join([json.dumps(_in_json(*pair)) for pair in pairs]).encode()
+
+    def span(self, span: Span) -> bytes:
+        """See `Encoding`."""
+        told: dict[str, Any] = {"traceId": span.trace_id.hex(), "spanId": span.span_id.hex()}
+        if span.parent_id:
+            told["parentSpanId"] = span.parent_id.hex()
+        if span.state:
+            told["traceState"] = span.state
+        told |= {
+            "name": span.name,
+            "kind": span.kind,
+            "startTimeUnixNano": str(span.began),
+            "endTimeUnixNano": str(span.ended),
+        }
+        if span.events:
+            told["events"] = [
+                {"name": name, "timeUnixNano": str(at), "attributes": [_in_json(*pair) for pair in attributes]}
+                for name, at, attributes in span.events
+            ]
+        if span.failed:
+            told["status"] = {"code": _ERROR} | ({"message": span.message} if span.message else {})
+        attributes = b", ".join(filter(None, (span.common, self.attributes(span.attributes.items()))))
+        return json.dumps(told).encode()[:-1] + b', "attributes": [' + attributes + b"]}"
+
+    def batch(self, spans: Sequence[bytes]) -> bytes:
+        """See `Encoding`."""
+        return self._head + b", ".join(spans) + b"]}]}]}\n"
+
+
+class Plain:
+    """A flat JSON object for each span, on a line of its own, for people to read."""
+
+    content_type = "application/jsonl"
+
+    def attributes(self, pairs: Iterable[tuple[str, Any]]) -> bytes:
+        """See `Encoding`."""
+        return json.dumps(dict(pairs)).encode()[1:-1]
+
+    def span(self, span: Span) -> bytes:
+        """See `Encoding`."""
+        told: dict[str, Any] = {
+            "name": span.name,
+            "ms": round((span.ended - span.began) / 1e6, 3),
+            "trace": span.trace_id.hex(),
+            "span": span.span_id.hex(),
+        }
+        if span.parent_id:
+            told["parent"] = span.parent_id.hex()
+        if span.failed:
+            told["failed"] = span.message or True
+        for name, at, attributes in span.events or ():
+            told[name] = {"ms": round((at - span.began) / 1e6, 3), **dict(attributes)}
+        parts = (json.dumps(told).encode()[1:-1], span.common, self.attributes(span.attributes.items()))
+        return b"{" + b", ".join(filter(None, parts)) + b"}\n"
+
+    def batch(self, spans: Sequence[bytes]) -> bytes:
+        """See `Encoding`."""
+        return b"".join(spans)
+
+
+def _in_json(name: str, value: Any) -> dict[str, Any]:
+    return {"key": name, "value": _json_value(value)}
+
+
+def _json_value(value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
+        return {"stringValue": value}
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    if isinstance(value, int):
+        return {"intValue": str(value)}
+    if isinstance(value, float):
+        return {"doubleValue": value}
+    return {"arrayValue": {"values": [_json_value(one) for one in value]}}

@@ -1,0 +1,164 @@
+"""A span around every request."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from jan_core import call
+from jan_core.requests import CLIENT_LEFT
+from jan_tracing_otel.spans import (
+    SERVER,
+    UNSAMPLED,
+    Span,
+    current,
+    new_trace_id,
+    read_traceparent,
+    read_tracestate,
+)
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from jan_tracing_otel.tracing import Tracing
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"})
+"""Methods that a trace may name; any other is `_OTHER`, since clients may invent them without end."""
+_LONGEST = 1024
+COMMON = 1024
+"""How many groups of attributes that many spans share are kept."""
+LEFT = "client_left"
+"""The type of error of what ended because its client went away."""
+
+
+class TracedRequests:
+    """An ASGI app around another one that notes a span for each request.
+
+    It goes on with the trace that the request's `traceparent` names, and keeps it where that says so.
+
+    Args:
+        app: what it goes around.
+        tracing: where the spans go.
+    """
+
+    def __init__(self, app: ASGIApp, tracing: Tracing) -> None:
+        self.app = app
+        self.tracing = tracing
+        self._common = lru_cache(COMMON)(self._make_common)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on, and hand in its span when it is over."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        parent: bytes | None = None
+        agent: bytes | None = None
+        for name, value in scope["headers"]:
+            if name == b"traceparent":
+                parent = value if parent is None else b""  # two of them say nothing
+            elif name == b"user-agent":
+                agent = value
+        found = read_traceparent(parent) if parent else None
+        if found is None:
+            span = Span(SERVER, new_trace_id())
+            kept = self.tracing.keeps(span.trace_id)
+        else:
+            state = read_tracestate([value for name, value in scope["headers"] if name == b"tracestate"])
+            span = Span(SERVER, found[0], found[1], state)
+            kept = found[2] if self.tracing.follow else self.tracing.keeps(span.trace_id)
+        if not kept:
+            current.set(UNSAMPLED)
+            await self.app(scope, receive, send)
+            return
+        span.server = scope.get("server")
+        current.set(span)
+        status = 0
+
+        def noted(message: Message) -> Awaitable[None]:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            return send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        except BaseException as error:
+            span.attributes["error.type"] = type(error).__qualname__
+            span.failed = True
+            raise
+        finally:
+            self._describe(span, scope, status, agent)
+            self.tracing.end(span)
+
+    def _describe(self, span: Span, scope: Scope, status: int, agent: bytes | None) -> None:
+        method, state = scope["method"], scope.get("state", {})
+        route = state.get("route")
+        if route is None and self.tracing.routes is not None:
+            found = self.tracing.routes.answering(scope)
+            route = found.path if found is not None else None
+        server = span.server
+        span.name, span.common = self._common(
+            method if method in METHODS else "",
+            route,
+            scope.get("scheme", "http"),
+            scope.get("http_version", "1.1"),
+            server and server[0],
+            server and server[1],
+            agent,
+            status,
+        )
+        told = span.attributes
+        if method not in METHODS:
+            told["http.request.method_original"] = method[:_LONGEST]
+        told["url.path"] = scope["path"][:_LONGEST]
+        self._outcome(span, state, status)
+
+    def _make_common(
+        self,
+        method: str,
+        route: str | None,
+        scheme: str,
+        version: str,
+        host: str | None,
+        port: int | None,
+        agent: bytes | None,
+        status: int,
+    ) -> tuple[str, bytes]:
+        """The name of a span, and the attributes that it shares with all that are like it."""
+        named = method or "HTTP"
+        pairs: list[tuple[str, Any]] = [
+            ("http.request.method", method or "_OTHER"),
+            ("url.scheme", scheme),
+            ("network.protocol.version", version),
+        ]
+        if route:
+            pairs.append(("http.route", route))
+        if host is not None:
+            pairs.append(("server.address", host))
+        if port is not None:
+            pairs.append(("server.port", port))
+        if agent is not None:
+            pairs.append(("user_agent.original", agent.decode("latin-1")[:_LONGEST]))
+        if status:
+            pairs.append(("http.response.status_code", status))
+        return f"{named} {route}" if route else named, self.tracing.encoding.attributes(pairs)
+
+    def _outcome(self, span: Span, state: dict[str, Any], status: int) -> None:
+        told = span.attributes
+        error = state.get("error")
+        if not span.failed:
+            if state.get("status") == CLIENT_LEFT:
+                told["error.type"] = LEFT
+            elif error is not None:
+                told["error.type"] = error
+                # A status below 500 is the client's mistake; an error behind a status of 200 broke a stream off.
+                span.failed = status >= 500 or status < 400
+            elif status >= 500 or not status:
+                told["error.type"] = str(status or "_OTHER")
+                span.failed = True
+        context = call.current()
+        if context is not None:
+            told["jan.request_id"] = context.request_id
+            if context.key_name is not None:
+                told["enduser.id"] = context.key_name
