@@ -12,9 +12,9 @@ from pydantic import BaseModel
 
 from jan_core import call
 from jan_core.app import Jan
-from jan_core.schemas.assistants import AssistantRequest, AssistantUpdate
-from jan_core.schemas.messages import MessageRequest, MessagesQuery, MessageUpdate
-from jan_core.schemas.threads import ThreadRequest, ThreadsQuery, ThreadUpdate
+from jan_core.schemas.assistants import AssistantUpdate
+from jan_core.schemas.messages import MessageRequest, MessagesQuery
+from jan_core.schemas.threads import ThreadRequest, ThreadsQuery
 from jan_core.testing.wired import CONVERSATIONS, SCRIPTED, wired
 from jan_core.validation import parse, parse_query
 
@@ -40,11 +40,6 @@ def checked(model: type[M], fields: dict[str, Any]) -> M:
     return parse(model, json.dumps(fields).encode())
 
 
-def new_assistant(**fields: Any) -> AssistantRequest:
-    """The body of `assistants.create`."""
-    return checked(AssistantRequest, {"model": "scripted", **fields})
-
-
 def changed_assistant(**fields: Any) -> AssistantUpdate:
     """The body of `assistants.update`."""
     return checked(AssistantUpdate, fields)
@@ -55,19 +50,9 @@ def new_thread(**fields: Any) -> ThreadRequest:
     return checked(ThreadRequest, fields)
 
 
-def changed_thread(**fields: Any) -> ThreadUpdate:
-    """The body of `threads.update`."""
-    return checked(ThreadUpdate, fields)
-
-
 def said(text: str = "hello", **fields: Any) -> MessageRequest:
     """The body of `messages.create`."""
     return checked(MessageRequest, {"role": "user", "content": text, **fields})
-
-
-def changed_message(**fields: Any) -> MessageUpdate:
-    """The body of `messages.update`."""
-    return checked(MessageUpdate, fields)
 
 
 def messages_query(**pairs: Any) -> MessagesQuery:
@@ -90,8 +75,3 @@ async def under(key: str | None, ask: Callable[[], Awaitable[T]]) -> T:
         return await ask()
 
     return await asyncio.create_task(request())
-
-
-def written(model: BaseModel) -> Any:
-    """A reply as a client reads it."""
-    return json.loads(model.model_dump_json())

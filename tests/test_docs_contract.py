@@ -7,11 +7,25 @@ from pathlib import Path
 
 import pytest
 
+from jan_core.testing.contract.assistants import AssistantsContract
+from jan_core.testing.contract.chat import ChatContract
 from jan_core.testing.contract.clauses import Contract
+from jan_core.testing.contract.completions import CompletionsContract
+from jan_core.testing.contract.embeddings import EmbeddingsContract
 from jan_core.testing.contract.messages import MessagesContract
+from jan_core.testing.contract.models import ModelsContract
+from jan_core.testing.contract.threads import ThreadsContract
 
 DOCS = Path(__file__).parents[1] / "docs" / "contract"
-CONTRACTS: list[type[Contract]] = [MessagesContract]
+CONTRACTS: list[type[Contract]] = [
+    AssistantsContract,
+    ChatContract,
+    CompletionsContract,
+    EmbeddingsContract,
+    MessagesContract,
+    ModelsContract,
+    ThreadsContract,
+]
 _CLAUSE = re.compile(r"^## ([A-Z]\d\d) (.+)\n\n(.+(?:\n.+)*)\n", re.MULTILINE)
 
 

@@ -54,7 +54,8 @@ def wrap_pins(settings: Any, jan: Any) -> Mapping[str, Any]:
 class Store:
     """What stays when an app ends: the threads, the messages, and what is pinned."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path) -> None:
+        self.root = root
         self.jan: Jan | None = None
         self.threads = OneThreads(self)
         self.messages = OneMessages(self)
@@ -115,10 +116,10 @@ class OnePins(Pins):
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setattr(reconcile, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(reconcile, "LONGEST_PAUSE", 60.0)
-    return Store()
+    return Store(tmp_path)
 
 
 Opened = Callable[..., Jan]
@@ -206,12 +207,15 @@ async def test_a_start_finishes_what_an_earlier_process_left(store: Store, opene
     async with opened() as jan:
         left = await thread(jan)
         await jan.threads.delete(left)
+        await jan.reconciler.settled()
+        assert jan.reconciler.why(left) == "The disk is away."
     assert store.messages.left(left)
     store.failing.clear()
     async with opened() as jan:
         await jan.reconciler.settled()
         assert not store.messages.left(left)
         assert await jan.threads.deleted() == []
+        assert jan.reconciler.why(left) == ""
 
 
 async def test_a_start_does_not_wait_for_it(store: Store, opened: Opened) -> None:

@@ -78,6 +78,21 @@ async def test_what_is_left_out_must_say_so(tmp_path: Path, monkeypatch: pytest.
         await one.not_supported("retrieve")
 
 
+async def test_a_wrapper_is_outermost_for_a_while(tmp_path: Path) -> None:
+    async with case(tmp_path) as one:
+        seen: list[Any] = []
+
+        async def around(proceed: Any, *arguments: Any) -> Any:
+            seen.append(arguments)
+            return await proceed(*arguments)
+
+        with one.around("messages.retrieve", around):
+            await one.refused(NotFound, "messages.retrieve", "jan-1", "msg_1")
+            assert (await one.send("GET", "/threads/jan-2/messages/msg_2"))[0] == 404
+        await one.refused(NotFound, "messages.retrieve", "jan-3", "msg_3")
+        assert seen == [("jan-1", "msg_1"), ("jan-2", "msg_2")]
+
+
 async def test_an_escape_shows(tmp_path: Path) -> None:
     async with case(tmp_path) as one:
         one.root.mkdir()
@@ -121,6 +136,8 @@ async def test_small_words() -> None:
     holds(True, "it")
     with pytest.raises(Broken, match="it: 1 was found, and 2 is right"):
         same("it", 1, 2)
+    with pytest.raises(Broken, match=r"it: {'b': 2} was found, and {'b': 3, 'c': 4} is right"):
+        same("it", {"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4})
     with pytest.raises(Broken, match="it does not"):
         holds([], "it does not")
     assert segment("a/b\ud800 ü") == "a%2Fb%ED%A0%80%20%C3%BC"

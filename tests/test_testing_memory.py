@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from jan_core.errors import ModelNotFound
-from jan_core.testing.memory import ModelsInMemory, provide_models
+from jan_core.errors import InvalidRequest, ModelNotFound
+from jan_core.testing.memory import ModelsInMemory, Names
+from jan_core.testing.wired import wired
 from tests.pinned import spec
 
 
@@ -27,8 +30,22 @@ async def test_models_are_listed_in_order_found_located_and_removed() -> None:
 
 
 @pytest.mark.anyio
-async def test_the_module_serves_one_scripted_model_and_shares_it_with_nobody() -> None:
-    first, second = provide_models(None, None), provide_models(None, None)  # type: ignore[arg-type]
-    await first.delete("scripted")
-    assert [model.id for model in (await second.list()).data] == ["scripted"]
-    assert (await second.locate("scripted")).engine == "scripted"
+async def test_apps_on_one_root_share_their_models(tmp_path: Path) -> None:
+    async with wired(tmp_path / "a") as first, wired(tmp_path / "a") as second, wired(tmp_path / "b") as elsewhere:
+        await first.models.delete("scripted")
+        assert (await second.models.list()).data == []
+        assert [model.id for model in (await elsewhere.models.list()).data] == ["scripted"]
+        assert (await elsewhere.models.locate("scripted")).engine == "scripted"
+
+
+@pytest.mark.anyio
+async def test_a_damaged_model_and_another_version() -> None:
+    names = Names({"a": None})
+    models = ModelsInMemory(names)
+    before = (await models.locate("a")).revision
+    names.versions["a"] = 1
+    assert (await models.locate("a")).revision != before
+    names.damaged.add("a")
+    with pytest.raises(InvalidRequest, match="damaged"):
+        await models.retrieve("a")
+    await models.delete("a")

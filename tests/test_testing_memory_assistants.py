@@ -11,12 +11,14 @@ from tests.conversations import changed_assistant
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_module_is_built_anew_for_every_app(tmp_path: Path) -> None:
-    async with wired(tmp_path, modules=CONVERSATIONS) as jan:
+async def test_apps_on_one_root_share_the_assistants(tmp_path: Path) -> None:
+    async with wired(tmp_path / "a", modules=CONVERSATIONS) as jan:
         made = provide_assistants(settings=None, jan=jan)
         assert isinstance(made, AssistantsInMemory)
         await jan.assistants.update("jan", changed_assistant(name="Joan"))
-        assert (await made.retrieve("jan")).name == "Jan"
+        assert (await made.retrieve("jan")).name == "Joan"
+    async with wired(tmp_path / "b", modules=CONVERSATIONS) as other:
+        assert (await other.assistants.retrieve("jan")).name == "Jan"
 
 
 async def test_without_models_an_assistant_without_one_has_none(tmp_path: Path) -> None:

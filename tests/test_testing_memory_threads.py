@@ -16,12 +16,14 @@ from tests.parts import part
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_module_is_built_anew_for_every_app(tmp_path: Path) -> None:
-    async with wired(tmp_path, modules=CONVERSATIONS) as jan:
+async def test_apps_on_one_root_share_the_threads(tmp_path: Path) -> None:
+    async with wired(tmp_path / "a", modules=CONVERSATIONS) as jan:
         made = provide_threads(settings=None, jan=jan)
         assert isinstance(made, ThreadsInMemory)
-        await jan.threads.create(new_thread())
-        assert (await made.list(threads_query())).data == []
+        thread = await jan.threads.create(new_thread())
+        assert (await made.list(threads_query())).data == [thread]
+    async with wired(tmp_path / "b", modules=CONVERSATIONS) as other:
+        assert (await other.threads.list(threads_query())).data == []
 
 
 async def test_a_deletion_is_noted_until_it_is_forgotten_and_holds_the_id_until_then(tmp_path: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from jan_core.endpoints.assistants import Assistants
 from jan_core.errors import InvalidRequest, NotFound
@@ -29,8 +32,19 @@ SETTINGS = ("model", "instructions", "tools", "temperature", "top_p", "response_
 """The fields of an assistant that say how a model answers."""
 
 
+@dataclass(eq=False)
+class Storage:
+    """The assistants, and what was answered under which key to which body."""
+
+    assistants: dict[str, Assistant]
+    answered: dict[str, tuple[str, Assistant]] = field(default_factory=dict)
+
+
+_STORAGES: WeakValueDictionary[Path, Storage] = WeakValueDictionary()
+
+
 class AssistantsInMemory(Assistants):
-    """Assistants in a dictionary.
+    """Assistants in a dictionary. Apps on one root share it, as long as one of these lives.
 
     Args:
         jan: gives the models, of which the first one answers where an assistant names none.
@@ -38,8 +52,9 @@ class AssistantsInMemory(Assistants):
 
     def __init__(self, jan: Jan) -> None:
         self._jan = jan
-        self._assistants = {"jan": Assistant(id="jan", created_at=now(), name="Jan", model="")}
-        self._answered: dict[str, tuple[str, Assistant]] = {}
+        first = {"jan": Assistant(id="jan", created_at=now(), name="Jan", model="")}
+        self._storage = _STORAGES.setdefault(jan.root, Storage(first))
+        self._assistants, self._answered = self._storage.assistants, self._storage.answered
 
     async def create(self, body: AssistantRequest) -> Assistant:
         """See `Assistants`."""

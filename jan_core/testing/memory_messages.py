@@ -38,7 +38,11 @@ class Stored:
 
 
 class Storage(dict[str, list[Stored]]):
-    """The messages of each thread, oldest first."""
+    """The messages of each thread, oldest first, and those that were deleted: their keys are remembered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deleted: dict[str, list[Stored]] = {}
 
 
 _STORAGES: WeakValueDictionary[Path, Storage] = WeakValueDictionary()
@@ -60,7 +64,7 @@ class MessagesInMemory(Messages):
         await self._jan.threads.check(thread_id)
         asked = once("messages.create", body, thread_id)
         stored = self._threads.setdefault(thread_id, [])
-        for one in stored:
+        for one in [*stored, *self._threads.deleted.get(thread_id, [])]:
             if asked is not None and one.once is not None and one.once.key == asked.key:
                 asked.check(one.once.fingerprint)
                 assert one.reply is not None
@@ -91,6 +95,7 @@ class MessagesInMemory(Messages):
         """See `Messages`."""
         found = await self._find(thread_id, message_id)
         self._threads[thread_id].remove(found)
+        self._threads.deleted.setdefault(thread_id, []).append(found)
         return MessageDeleted(id=message_id, deleted=True)
 
     async def start(self, thread_id: str, bodies: Sequence[MessageRequest]) -> Sequence[Message]:
@@ -112,6 +117,7 @@ class MessagesInMemory(Messages):
     async def clear(self, thread_id: str) -> None:
         """See `Messages`."""
         self._threads.pop(thread_id, None)
+        self._threads.deleted.pop(thread_id, None)
 
     async def _find(self, thread_id: str, message_id: str) -> Stored:
         await self._jan.threads.check(thread_id)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from jan_core.endpoints.threads import Threads
 from jan_core.errors import Conflict, InvalidRequest, NotFound
@@ -26,8 +30,21 @@ if TYPE_CHECKING:
     from jan_core.app import Jan
 
 
+@dataclass(eq=False)
+class Storage:
+    """The threads, the notes of deleted ones, and what was answered under which key to which body."""
+
+    threads: dict[str, Thread] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+    answered: dict[str, tuple[str, Thread]] = field(default_factory=dict)
+    making: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+_STORAGES: WeakValueDictionary[Path, Storage] = WeakValueDictionary()
+
+
 class ThreadsInMemory(Threads):
-    """Threads in a dictionary.
+    """Threads in a dictionary. Apps on one root share it, as long as one of these lives.
 
     Args:
         jan: gives the messages that a new thread may have.
@@ -35,30 +52,22 @@ class ThreadsInMemory(Threads):
 
     def __init__(self, jan: Jan) -> None:
         self._jan = jan
-        self._threads: dict[str, Thread] = {}
-        self._deleted: list[str] = []
-        self._answered: dict[str, tuple[str, Thread]] = {}
+        self._storage = _STORAGES.setdefault(jan.root, Storage())
+        self._threads, self._deleted = self._storage.threads, self._storage.deleted
+        self._answered = self._storage.answered
 
     async def create(self, body: ThreadRequest) -> Thread:
         """See `Threads`."""
         asked = once("threads.create", body)
-        if asked is not None and asked.key in self._answered:
-            fingerprint, reply = self._answered[asked.key]
-            asked.check(fingerprint)
-            return _copy(reply)
-        first = body.assistants[0].assistant_id if body.assistants else "jan"
-        check_name(first, param="assistants[0].assistant_id")
-        thread = Thread.of(body, id=new_thread_id(first), created_at=now())
-        if body.messages:
-            if "messages" not in self._jan.endpoints:
-                raise InvalidRequest(
-                    "messages: no module is chosen that stores messages; choose one under [endpoints] of jan.toml.",
-                    param="messages",
-                )
-            await self._jan.messages.start(thread.id, body.messages)
-        self._threads[thread.id] = _copy(thread)
-        if asked is not None:
-            self._answered[asked.key] = (asked.fingerprint, _copy(thread))
+        async with self._storage.making:
+            if asked is not None and asked.key in self._answered:
+                fingerprint, reply = self._answered[asked.key]
+                asked.check(fingerprint)
+                return _copy(reply)
+            thread = await self._make(body)
+            self._threads[thread.id] = _copy(thread)
+            if asked is not None:
+                self._answered[asked.key] = (asked.fingerprint, _copy(thread))
         return thread
 
     async def list(self, query: ThreadsQuery) -> ThreadPage:
@@ -109,6 +118,19 @@ class ThreadsInMemory(Threads):
         """See `Threads`."""
         if thread_id in self._deleted:
             self._deleted.remove(thread_id)
+
+    async def _make(self, body: ThreadRequest) -> Thread:
+        first = body.assistants[0].assistant_id if body.assistants else "jan"
+        check_name(first, param="assistants[0].assistant_id")
+        thread = Thread.of(body, id=new_thread_id(first), created_at=now())
+        if body.messages:
+            if "messages" not in self._jan.endpoints:
+                raise InvalidRequest(
+                    "messages: no module is chosen that stores messages; choose one under [endpoints] of jan.toml.",
+                    param="messages",
+                )
+            await self._jan.messages.start(thread.id, body.messages)
+        return thread
 
     def _find(self, thread_id: str) -> Thread:
         check_name(thread_id, param="thread_id")

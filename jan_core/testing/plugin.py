@@ -60,6 +60,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         )
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Close the app that the clauses of a class share, after the last of them."""
+    contract = _contract(getattr(item, "cls", None))
+    if contract is not None and getattr(nextitem, "cls", None) is not contract:
+        contract.close()
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Write the table: of each contract, how many clauses are proven, refused, expected to fail and broken."""
     found: dict[tuple[str, str, int], Counter[str]] = {}

@@ -6,7 +6,8 @@ message of a request is its script, as JSON:
     {"say": ["Hel", "lo"], "rate": 50, "finish": "stop", "fail": "engine_error", "fail_after": 1, "prompt_tokens": 3}
 
 `say` are the pieces; `rate` is pieces a second, 0 for at once; `hang` true waits for ever after the last piece. Text
-that is no JSON object is said back, word by word.
+that is no JSON object is said back, word by word. A piece counts as a token: a request's limit and its stop strings
+hold for them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from jan_core import call
 from jan_core.endpoints.chat import Chat
-from jan_core.errors import Busy, ContextLengthExceeded, EngineError, InvalidRequest, JanError
+from jan_core.errors import Busy, ContextLengthExceeded, EngineError, InvalidRequest, JanError, NotSupported
 from jan_core.hookspecs import hookimpl
 from jan_core.ids import new_id, now
 from jan_core.schemas.chat import (
@@ -32,6 +33,12 @@ from jan_core.schemas.chat import (
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
+
+
+LONGEST = 1 << 16
+"""Words that a conversation may have."""
+_NOT_DONE = ("tools", "functions", "logprobs", "audio", "web_search_options", "moderation", "store")
+"""Fields that ask for what no script can say."""
 
 
 class Script(BaseModel):
@@ -69,7 +76,8 @@ class ScriptedChat(Chat):
         """See `Chat`."""
         if self._jan is not None:
             await self._jan.models.locate(body.model)
-        script = script_of(body)
+        refuse(body)
+        script, stops = cut(script_of(body), body.max_completion_tokens or body.max_tokens, body.stop)
         head: dict[str, Any] = {"id": new_id("chatcmpl-", 29), "created": now(), "model": body.model}
         choices = range(body.n or 1)
         self.open += 1
@@ -78,6 +86,7 @@ class ScriptedChat(Chat):
                 raise failure(script.fail)
             for index in choices:
                 yield _chunk(head, index, {"role": "assistant", "content": ""})
+            said = 0
             began = asyncio.get_running_loop().time()
             for number, piece in enumerate(script.say):
                 if script.rate:
@@ -85,13 +94,21 @@ class ScriptedChat(Chat):
                 if script.fail is not None and number == script.fail_after:
                     raise failure(script.fail)
                 self.said += 1
+                said += 1
+                text = piece if stops is None else stops.feed(piece)
+                for index in choices if text else ():
+                    yield _chunk(head, index, {"content": text})
+                if stops is not None and stops.met:
+                    break
+            if stops is not None and (rest := stops.rest()):
                 for index in choices:
-                    yield _chunk(head, index, {"content": piece})
-            if script.hang:
+                    yield _chunk(head, index, {"content": rest})
+            met = stops is not None and stops.met
+            if script.hang and not met:
                 await asyncio.get_running_loop().create_future()
             for index in choices:
-                yield _chunk(head, index, {}, script.finish)
-            written = len(script.say) * len(choices)
+                yield _chunk(head, index, {}, "stop" if met else script.finish)
+            written = said * len(choices)
             context = call.current()
             if context is not None:
                 context.prompt_tokens, context.completion_tokens = script.prompt_tokens, written
@@ -107,10 +124,70 @@ class ScriptedChat(Chat):
             self.closed += 1
 
 
+class Stops:
+    """Text as far as no stop string is met; what may be the beginning of one is held back.
+
+    Attributes:
+        met: True once one was met: nothing comes after that.
+    """
+
+    def __init__(self, stops: list[str]) -> None:
+        self._stops = stops
+        self._held = ""
+        self.met = False
+
+    def feed(self, piece: str) -> str:
+        """What can be told now that this piece has come."""
+        text = self._held + piece
+        places = [at for stop in self._stops if (at := text.find(stop)) >= 0]
+        if places:
+            self.met, self._held = True, ""
+            return text[: min(places)]
+        beginnings = (at for at in range(len(text)) if any(stop.startswith(text[at:]) for stop in self._stops))
+        at = next(beginnings, len(text))
+        self._held = text[at:]
+        return text[:at]
+
+    def rest(self) -> str:
+        """What was held back, once nothing more comes."""
+        return self._held
+
+
+def cut(script: Script, limit: int | None, stop: str | list[str] | None) -> tuple[Script, Stops | None]:
+    """A script of so many pieces at most, and what looks for the stop strings of a request."""
+    if limit is not None and limit < len(script.say):
+        script = script.model_copy(update={"say": script.say[:limit], "finish": "length", "hang": False})
+    stops = None if stop is None else Stops([stop] if isinstance(stop, str) else list(stop))
+    return script, stops
+
+
+def refuse(body: ChatCompletionRequest) -> None:
+    """Refuse what no script can say.
+
+    Raises:
+        NotSupported: naming the field.
+        ContextLengthExceeded: the conversation has more than `LONGEST` words.
+    """
+    asked = [name for name in _NOT_DONE if getattr(body, name)]
+    if body.response_format is not None and body.response_format.type != "text":
+        asked.append("response_format")
+    for name in asked:
+        raise NotSupported(f"{name}: the scripted engine does not do that; leave it out.", param=name)
+    words = sum(len(text_of(message.content).split()) for message in body.messages)
+    if words > LONGEST:
+        raise ContextLengthExceeded(f"messages: {words} words; {LONGEST} fit.", param="messages")
+
+
 def script_of(body: ChatCompletionRequest) -> Script:
     """The script that a request carries."""
-    content = body.messages[-1].content
-    return read_script(content if isinstance(content, str) else "", "messages")
+    return read_script(text_of(body.messages[-1].content), "messages")
+
+
+def text_of(content: Any) -> str:
+    """The text of a message's content: the content itself, or that of its parts."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "\n".join(getattr(part, "text", "") for part in content)
 
 
 def read_script(text: str, field: str) -> Script:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jan_core import call
 from jan_core.endpoints.completions import Completions
-from jan_core.errors import InvalidRequest, NotSupported
+from jan_core.errors import ContextLengthExceeded, InvalidRequest, NotSupported
 from jan_core.hookspecs import hookimpl
 from jan_core.ids import new_id, now
 from jan_core.schemas.completions import (
@@ -18,7 +19,7 @@ from jan_core.schemas.completions import (
     Token,
     TokenizeRequest,
 )
-from jan_core.testing.scripted import Script, failure, read_script, until
+from jan_core.testing.scripted import LONGEST, Script, cut, failure, read_script, until
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
@@ -43,24 +44,36 @@ class ScriptedCompletions(Completions):
         for name in ("suffix", "logprobs"):
             if getattr(body, name) is not None:
                 raise NotSupported(f"{name}: the scripted engine does not do that.", param=name)
+        if (body.best_of or 0) > (body.n or 1):
+            raise NotSupported("best_of: the scripted engine does not choose; leave it out.", param="best_of")
         head: dict[str, Any] = {"id": new_id("cmpl-"), "created": now(), "model": body.model}
-        scripts = [(text, read_script(text, "prompt")) for text in prompts(body)]
+        check_length(body)
+        scripts = [(text, *cut(read_script(text, "prompt"), body.max_tokens, body.stop)) for text in prompts(body)]
         choices = body.n or 1
         written = 0
         self.open += 1
         try:
-            for number, (text, script) in enumerate(scripts):
+            for number, (text, script, stops) in enumerate(scripts):
                 indexes = range(number * choices, (number + 1) * choices)
                 if body.echo and text:
                     for index in indexes:
                         yield _chunk(head, index, text)
                 async for piece in _pieces(script):
-                    for index in indexes:
-                        written += 1
-                        yield _chunk(head, index, piece)
+                    written += choices
+                    told = piece if stops is None else stops.feed(piece)
+                    for index in indexes if told else ():
+                        yield _chunk(head, index, told)
+                    if stops is not None and stops.met:
+                        break
+                met = stops is not None and stops.met
+                rest = "" if stops is None else stops.rest()
+                for index in indexes if rest else ():
+                    yield _chunk(head, index, rest)
+                if script.hang and not met:
+                    await asyncio.get_running_loop().create_future()
                 for index in indexes:
-                    yield _chunk(head, index, "", script.finish)
-            read = sum(script.prompt_tokens for _, script in scripts)
+                    yield _chunk(head, index, "", "stop" if met else script.finish)
+            read = sum(script.prompt_tokens for _, script, _ in scripts)
             context = call.current()
             if context is not None:
                 context.prompt_tokens, context.completion_tokens = read, written
@@ -109,9 +122,21 @@ def prompts(body: CompletionRequest) -> list[str]:
     return [one if isinstance(one, str) else " ".join(map(str, one)) for one in given]
 
 
-async def _pieces(script: Script) -> AsyncIterator[str]:
-    import asyncio
+def check_length(body: CompletionRequest) -> None:
+    """Refuse prompts that are too long.
 
+    Raises:
+        ContextLengthExceeded: one has more than `LONGEST` words; its place is named.
+    """
+    texts = prompts(body)
+    for index, text in enumerate(texts):
+        words = len(text.split())
+        if words > LONGEST:
+            where = f"prompt[{index}]" if len(texts) > 1 else "prompt"
+            raise ContextLengthExceeded(f"{where}: {words} words; {LONGEST} fit.", param=where)
+
+
+async def _pieces(script: Script) -> AsyncIterator[str]:
     began = asyncio.get_running_loop().time()
     for number, piece in enumerate(script.say):
         if script.rate:
@@ -121,8 +146,6 @@ async def _pieces(script: Script) -> AsyncIterator[str]:
         yield piece
     if script.fail is not None and script.fail_after >= len(script.say):
         raise failure(script.fail)
-    if script.hang:
-        await asyncio.get_running_loop().create_future()
 
 
 def _chunk(head: dict[str, Any], index: int, text: str, reason: str | None = None) -> CompletionChunk:

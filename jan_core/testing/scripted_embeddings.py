@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 WIDTH = 16
 """Numbers of a vector: bytes are counted by their remainder."""
+LAST = 256
+"""The last token's number."""
 LONGEST = 1000
 """Bytes, or tokens, that a text may have."""
 
@@ -41,8 +43,10 @@ class ScriptedEmbeddings(Embeddings):
             )
         texts = _texts(body)
         for index, text in enumerate(texts):
+            where = f"input[{index}]" if len(texts) > 1 else "input"
+            if max(text) > LAST:
+                raise InvalidRequest(f"{where}: the scripted engine has the tokens 0 to {LAST}.", param=where)
             if len(text) > LONGEST:
-                where = f"input[{index}]" if len(texts) > 1 else "input"
                 raise ContextLengthExceeded(f"{where}: {len(text)} tokens; {LONGEST} fit.", param=where)
         tokens = sum(map(len, texts))
         context = call.current()

@@ -39,9 +39,10 @@ def entry_points(
     modules: Mapping[str, str] = SCRIPTED,
     plugins: Mapping[str, str] | None = None,
     endpoints: Mapping[str, str] = KERNEL,
+    backends: Mapping[str, str] = {},
 ) -> dict[str, list[EntryPoint]]:
     """Entry points as if packages had declared them: name to `module` or `module:attribute`, by group."""
-    groups = {"modules": modules, "plugins": plugins or {}, "endpoints": endpoints}
+    groups = {"modules": modules, "plugins": plugins or {}, "endpoints": endpoints, "backends": backends}
     return {
         group: [EntryPoint(name, value, f"jan.{group}") for name, value in named.items()]
         for group, named in groups.items()
@@ -55,6 +56,7 @@ def wired(
     modules: Mapping[str, str] = SCRIPTED,
     plugins: Mapping[str, str] | None = None,
     endpoints: Mapping[str, str] = KERNEL,
+    backends: Mapping[str, str] = {},
 ) -> Jan:
     """An app on the scripted engine and models in memory, or on the parts given.
 
@@ -64,6 +66,7 @@ def wired(
         modules: entry points of modules; each is chosen for the endpoint its name begins with.
         plugins: entry points of plugins, all chosen, outermost first.
         endpoints: entry points of endpoint classes.
+        backends: entry points of backends, for their tables of settings.
 
     Raises:
         Refusal: as `Jan`.
@@ -85,7 +88,7 @@ def wired(
         for key, value in values.items()
     }
     config = load(root, flags=flags, environ={})
-    return Jan(config, Discovery(config, entry_points(modules, plugins, endpoints)))
+    return Jan(config, Discovery(config, entry_points(modules, plugins, endpoints, backends)))
 
 
 def one_module(
@@ -95,6 +98,7 @@ def one_module(
     settings: Mapping[str, Any] | None = None,
     *,
     plugins: Mapping[str, str] | None = None,
+    beside: Mapping[str, str] = {},
 ) -> Jan:
     """An app on one module for one endpoint; every other endpoint is in memory, or scripted.
 
@@ -104,6 +108,7 @@ def one_module(
         module: the name of an installed module, or of one of `EVERYTHING`, or `package.module:attribute` of one.
         settings: the module's table of `jan.toml`.
         plugins: entry points of plugins, all chosen, outermost first.
+        beside: endpoint to installed module, where another endpoint is not to be in memory.
 
     Raises:
         Refusal: as `Jan`.
@@ -113,9 +118,12 @@ def one_module(
     name, value = (module, found[module]) if module in found else (f"{endpoint}-given", module)
     if value == module and "." not in module:
         raise LookupError(f"no module {module!r} is installed; `jan modules` lists those that are")
-    others = {one: path for one, path in EVERYTHING.items() if one.split("-")[0] != endpoint}
+    own = {endpoint, *beside}
+    others = {one: path for one, path in EVERYTHING.items() if one.split("-")[0] not in own}
+    others |= {one: found[one] for one in beside.values()}
     chosen: dict[str, Any] = {one.split("-")[0]: one for one in others} | {endpoint: name}
     tables: dict[str, Any] = {"endpoints": chosen, "server": {"log_requests": False}}
     if settings:
         tables[name] = dict(settings)
-    return wired(root, tables, modules={**others, name: value}, plugins=plugins)
+    backends = {one.name: one.value for one in installed(group="jan.backends")}
+    return wired(root, tables, modules={**others, name: value}, plugins=plugins, backends=backends)

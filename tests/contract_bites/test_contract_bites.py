@@ -5,13 +5,31 @@ from typing import Any
 
 import pytest
 
-import tests.contract_bites.wrong_messages_storing  # noqa: F401 - registers its classes, and those of wrong_messages
+import tests.contract_bites.wrong_assistants_storing
+import tests.contract_bites.wrong_chat_ending
+import tests.contract_bites.wrong_completions
+import tests.contract_bites.wrong_embeddings
+import tests.contract_bites.wrong_messages_storing
+import tests.contract_bites.wrong_models
+import tests.contract_bites.wrong_threads_storing  # noqa: F401 - each registers its classes, and those it imports
 from jan_core.app import Jan
+from jan_core.testing.contract.assistants import AssistantsContract
 from jan_core.testing.contract.clauses import Contract, prove
+from jan_core.testing.contract.embeddings import EmbeddingsContract
 from jan_core.testing.contract.messages import MessagesContract
+from jan_core.testing.contract.threads import ThreadsContract
 from tests.contract_bites.bites import BITES
+from tests.scripted_contracts import ChatByScript, CompletionsByScript, ModelsByName
 
-CONTRACTS: dict[str, type[Contract]] = {"messages": MessagesContract}
+CONTRACTS: dict[str, type[Contract]] = {
+    "chat": ChatByScript,
+    "completions": CompletionsByScript,
+    "embeddings": EmbeddingsContract,
+    "models": ModelsByName,
+    "assistants": AssistantsContract,
+    "messages": MessagesContract,
+    "threads": ThreadsContract,
+}
 CASES = [(endpoint, wrong, number) for endpoint, found in BITES.items() for wrong, number in found]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
@@ -16,6 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from jan_core import call
 from jan_core.errors import JanError, NotSupported
 from jan_core.testing.contract.hostile import ids
+from jan_core.wrapping import Layer, wrap
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -82,6 +83,24 @@ class Case:
         async with other:
             await other.follow(self)
             yield other
+
+    @contextmanager
+    def around(self, operation: str, wrapper: Callable[..., Awaitable[Any]]) -> Iterator[None]:
+        """Put a wrapper around an operation of this app for a while, outermost.
+
+        Args:
+            operation: endpoint and operation, such as `messages.start`.
+            wrapper: as one of a plugin, see `jan_core.wrapping`.
+        """
+        endpoint, _, name = operation.partition(".")
+        implementation = self.jan.endpoints[endpoint]
+        inner = getattr(implementation, name)
+        wrapped = wrap(implementation, [Layer("the clause", {name: wrapper})])
+        setattr(implementation, name, getattr(wrapped, name))
+        try:
+            yield
+        finally:
+            setattr(implementation, name, inner)
 
     async def follow(self, first: Self) -> None:
         """Have the endpoints in memory hold what those of another app do. For subclasses."""
@@ -210,9 +229,11 @@ def same(what: str, found: T, wanted: T) -> None:
     """Look that two values are equal.
 
     Raises:
-        Broken: they are not; both are told.
+        Broken: they are not; both are told, of dictionaries only what differs.
     """
     if found != wanted:
+        if isinstance(found, dict) and isinstance(wanted, dict):
+            found, wanted = _but(found, wanted), _but(wanted, found)  # type: ignore[assignment]
         raise Broken(f"{what}: {_cut(found)} was found, and {_cut(wanted)} is right")
 
 
@@ -263,6 +284,10 @@ async def settled(awaitables: list[Awaitable[T]]) -> list[T]:
 
 def _shown(arguments: tuple[Any, ...]) -> str:
     return f"({', '.join(_cut(one) for one in arguments)})"
+
+
+def _but(one: dict[Any, Any], other: dict[Any, Any]) -> dict[Any, Any]:
+    return {name: value for name, value in one.items() if name not in other or other[name] != value}
 
 
 def _cut(value: object) -> str:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 from jan_core.endpoint import Endpoint
 from jan_core.errors import JanError
@@ -20,6 +20,7 @@ from jan_core.testing.contract.case import Broken, Case
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
+    from jan_core.testing.contract.lasting import Lasting
 
 PATIENCE = 60.0
 """Seconds after which a clause counts as hanging."""
@@ -48,6 +49,10 @@ class Clause:
     check: Callable[[Any, Any], Awaitable[None]]
 
 
+@overload
+def clause(check: Callable[..., Any], /) -> Any: ...
+@overload
+def clause(*, optional: str) -> Callable[[Callable[..., Any]], Any]: ...
 def clause(check: Any = None, /, *, optional: str | None = None) -> Any:
     """Declare a clause: `async def test_07_what_it_is_about(self, case)` becomes a test that pytest collects.
 
@@ -60,7 +65,7 @@ def clause(check: Any = None, /, *, optional: str | None = None) -> Any:
         TypeError: the name has no number, or there is no docstring.
     """
     if check is None:
-        return lambda method: clause(method, optional=optional)
+        return lambda method: clause(method, optional=optional)  # type: ignore[call-overload]
     match = _NAME.fullmatch(check.__name__)
     if match is None or not check.__doc__:
         raise TypeError(f"a clause is named test_07_… and says its promise in its docstring; {check.__name__} does not")
@@ -86,11 +91,15 @@ class Contract:
     Attributes:
         endpoint: the class whose promises these are.
         letter: stands before the clauses' numbers.
+        lasting: True where all clauses are proven on one app, one after another, because opening one takes long (an
+            engine that loads a model). Only where the clauses leave the app as it was.
     """
 
     endpoint: ClassVar[type[Endpoint]]
     letter: ClassVar[str]
     case: ClassVar[type[Case]] = Case
+    lasting: ClassVar[bool] = False
+    _kept: ClassVar[Lasting | None] = None
 
     def make(self, tmp_path: Path) -> Jan:
         """Build an app with the module under test, not yet entered.
@@ -102,8 +111,25 @@ class Contract:
         """
         raise NotImplementedError(f"{type(self).__name__} needs a method make(self, tmp_path)")
 
+    def opened(self, folder: Path) -> Case:
+        """The case of a clause, not yet entered. For subclasses, which may tell it more."""
+        return self.case(self.make, self.endpoint.name, folder)
+
+    @classmethod
+    def close(cls) -> None:
+        """Close the app that lasts, where there is one; pytest's plugin calls it after the last test of the class."""
+        kept, cls._kept = cls.__dict__.get("_kept"), None
+        if kept is not None:
+            kept.close()
+
     def app(
-        self, root: Path, module: str, settings: Mapping[str, Any] | None = None, *, plugins: Mapping[str, str] = {}
+        self,
+        root: Path,
+        module: str,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        plugins: Mapping[str, str] = {},
+        beside: Mapping[str, str] = {},
     ) -> Jan:
         """An app on one module, with every other endpoint in memory.
 
@@ -112,13 +138,14 @@ class Contract:
             module: the name of an installed module, or `package.module:attribute`.
             settings: the module's table of `jan.toml`.
             plugins: entry points of plugins to put around it, `name: "package.module:attribute"`.
+            beside: endpoint to installed module, where another endpoint is not to be in memory.
 
         Raises:
             Refusal: it cannot be found, imported, configured or built.
         """
         from jan_core.testing.wired import one_module
 
-        return one_module(root, self.endpoint.name, module, settings, plugins=plugins)
+        return one_module(root, self.endpoint.name, module, settings, plugins=plugins, beside=beside)
 
     @classmethod
     def clauses(cls) -> dict[str, Clause]:
@@ -165,27 +192,42 @@ def prove(contract: Contract, made: Clause, folder: Path) -> str:
         AssertionError: it does not hold.
     """
 
-    async def run() -> str:
+    async def run(case: Case | None) -> str:
         try:
             async with asyncio.timeout(PATIENCE):
-                return await _run(contract, made, folder)
+                return await (_alone(contract, made, folder) if case is None else _outcome(contract, made, case))
         except TimeoutError:
             raise Broken(f"it still runs after {PATIENCE:.0f} seconds") from None
         except JanError as error:
             told = f"{type(error).__name__} ({error.status}, {error.code}): {error.message}"
             raise Broken(f"what must be answered was refused with {told}") from error
 
-    return asyncio.run(run())
+    if not contract.lasting:
+        return asyncio.run(run(None))
+    return _kept(contract).run(run)
 
 
-async def _run(contract: Contract, made: Clause, folder: Path) -> str:
-    async with contract.case(contract.make, contract.endpoint.name, folder) as case:
-        if made.optional is None or case.tested.supports(made.optional):
-            await made.check(contract, case)
-            outcome = PROVEN
-        else:
-            await case.not_supported(made.optional)
-            outcome = REFUSED
+def _kept(contract: Contract) -> Lasting:
+    """The app that all clauses of the class share, opened by the first of them."""
+    from jan_core.testing.contract.lasting import Lasting
+
+    found: Lasting | None = type(contract).__dict__.get("_kept")
+    if found is None:
+        found = type(contract)._kept = Lasting(contract.opened)
+    return found
+
+
+async def _outcome(contract: Contract, made: Clause, case: Case) -> str:
+    if made.optional is None or case.tested.supports(made.optional):
+        await made.check(contract, case)
+        return PROVEN
+    await case.not_supported(made.optional)
+    return REFUSED
+
+
+async def _alone(contract: Contract, made: Clause, folder: Path) -> str:
+    async with contract.opened(folder) as case:
+        outcome = await _outcome(contract, made, case)
     rest = {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
     if rest:
         # What was told to end may need a turn or two for it.

@@ -101,6 +101,8 @@ class MessagesStoring(OfMessages):
         same("the texts", await case.texts(thread), ["once", "at once"])
         holds((await case.say(other, "once", key="k"))["id"] != first["id"], "a key counts in its thread only")
         holds((await case.say(thread, "once", key="m"))["id"] != first["id"], "another key is another message")
+        await case.ask("messages.delete", thread, first["id"])
+        same("the answer after its deletion", await case.say(thread, "once", key="k"), first)
 
     @clause
     async def test_23_a_key_with_another_body_is_a_conflict(self, case: MessagesCase) -> None:

@@ -57,20 +57,6 @@ async def test_one_stream_of_chunks(jan: Jan) -> None:
     assert usage.usage.completion_tokens == 4
 
 
-async def test_usage_comes_only_if_asked_for(jan: Jan) -> None:
-    assert all(chunk.usage is None and chunk.choices for chunk in await chunks(jan))
-
-
-async def test_the_plain_reply_is_the_stream_folded(jan: Jan) -> None:
-    told: dict[str, Any] = {"temperature": 0, **GO_ON}
-    found = await chunks(jan, **told)
-    reply = await jan.chat.create(body(**told))
-    text = "".join(chunk.choices[0].delta.content or "" for chunk in found)
-    assert reply.choices[0].message.content == text != ""
-    assert reply.usage is not None
-    assert reply.usage.total_tokens == reply.usage.prompt_tokens + 4
-
-
 async def test_choices_beyond_the_slots_come_in_rounds_and_every_one_ends(jan: Jan) -> None:
     found = await chunks(jan, n=5, seed=1, stream_options={"include_usage": True})
     ended = [choice.index for chunk in found for choice in chunk.choices if choice.finish_reason]

@@ -11,7 +11,7 @@ from jan_ctransformers.sampling import check_length, defaults, refused, sampling
 from jan_completions_ctransformers.request import Prompt, limit, prompts, refuse
 from jan_core import call
 from jan_core.endpoints.completions import Completions
-from jan_core.errors import EngineError, InvalidRequest
+from jan_core.errors import ContextLengthExceeded, EngineError, InvalidRequest
 
 if TYPE_CHECKING:
     from jan_ctransformers import CTransformers
@@ -43,8 +43,18 @@ class CompletionsCTransformers(Completions):
         asked = prompts(body)
         location = await self._locate(body.model)
         own = defaults(location)
+        context = self._engine.model(location).context
         for prompt in asked:
-            check_length(len(prompt), self._engine.model(location).context, "prompt")
+            check_length(len(prompt), context, "prompt")
+        for number, prompt in enumerate(asked[1:], 1):
+            # The worker looks at each when its turn comes, which is after the first answer has begun.
+            tokens = (await self._told(location, "count", {"prompt": prompt}))["tokens"]
+            if tokens > context:
+                where = f"prompt[{number}]"
+                raise ContextLengthExceeded(
+                    f"{where} is {tokens} tokens long; this model is loaded for {context} tokens of prompt and answer.",
+                    param=where,
+                )
         answer = Answer(body.model, call.current())
         for number, prompt in enumerate(asked):
             shown = await self._text(location, prompt) if body.echo else ""

@@ -1,0 +1,145 @@
+"""The clauses of `chat` about what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from jan_core.errors import ContextLengthExceeded, JanError, ModelNotFound, NotSupported
+from jan_core.testing.contract.case import Broken, holds, same
+from jan_core.testing.contract.chat_case import PATH, ChatCase, OfChat
+from jan_core.testing.contract.clauses import clause
+
+_FUNCTION = {"name": "add", "description": "Adds", "parameters": {"type": "object", "properties": {}}}
+_SCHEMA = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"], "additionalProperties": False}
+
+
+def _first(reply: dict[str, Any]) -> Any:
+    return reply["choices"][0]
+
+
+def _is_json(reply: dict[str, Any]) -> bool:
+    if _first(reply)["finish_reason"] == "length":
+        return True
+    try:
+        return isinstance(json.loads(_first(reply)["message"]["content"]), dict)
+    except ValueError:
+        return False
+
+
+FEATURES: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any]], Any]]] = {
+    "logprobs": ({"logprobs": True, "max_tokens": 3}, lambda reply: _first(reply)["logprobs"]["content"]),
+    "tools": (
+        {"tools": [{"type": "function", "function": _FUNCTION}], "tool_choice": "required", "max_tokens": 60},
+        lambda reply: _first(reply)["message"].get("tool_calls") or _first(reply)["finish_reason"] == "length",
+    ),
+    "functions": (
+        {"functions": [_FUNCTION], "function_call": {"name": "add"}, "max_tokens": 60},
+        lambda reply: _first(reply)["message"].get("function_call") or _first(reply)["finish_reason"] == "length",
+    ),
+    "response_format": (
+        {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "x", "schema": _SCHEMA, "strict": True},
+            },
+            "max_tokens": 60,
+        },
+        _is_json,
+    ),
+    "audio": (
+        {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}},
+        lambda reply: _first(reply)["message"].get("audio"),
+    ),
+    "web_search_options": ({"web_search_options": {}}, lambda reply: "annotations" in _first(reply)["message"]),
+    "moderation": ({"moderation": {"model": "any"}}, lambda reply: reply.get("moderation")),
+}
+"""What not every implementation does: fields that ask for it, and whether an answer shows it."""
+
+
+class ChatRefusing(OfChat):
+    """Models and fields that are refused."""
+
+    @clause
+    async def test_16_an_unknown_model_is_not_found(self, case: ChatCase) -> None:
+        """A model that is not there is refused by every operation: 404, `model_not_found`, and the next one answers."""
+        expected = {"code": "model_not_found", "param": "model", "status": 404}
+        body = await case.body("hello", model="no-such-model")
+        await case.refused(ModelNotFound, "chat.create", body, **expected)
+        await self._stream_refused(case, ModelNotFound, {"model": "no-such-model"}, expected)
+        for name in ("count_tokens", "template"):
+            if case.tested.supports(name):
+                await case.refused(ModelNotFound, f"chat.{name}", body, **expected)
+        status, told = await case.send("POST", PATH, await case.fields("hello", model="no-such-model"))
+        same("over HTTP", (status, told["error"]["code"]), (404, "model_not_found"))
+        await case.answer("hello", max_tokens=1)
+
+    @clause
+    async def test_17_hostile_models_find_nothing(self, case: ChatCase) -> None:
+        """Models that are paths, devices or commands find nothing and do nothing: 400 or 404."""
+        for id in case.hostile_ids():
+            if not 0 < len(id) <= 256 or "\ud800" in id:
+                continue  # no request has such a model
+            refusal = await case.refused(JanError, "chat.create", await case.body("hello", model=id))
+            holds(refusal.status in (400, 404), f"the model {id[:50]!a} is refused with {refusal.status}")
+            status, _ = await case.send("POST", PATH, await case.fields("hello", model=id, stream=True))
+            holds(status in (400, 404), f"the model {id[:50]!a}, over HTTP, is refused with {status}")
+        same("files outside of the root", case.escaped(), [])
+
+    @clause
+    async def test_18_what_does_not_fit_is_refused(self, case: ChatCase) -> None:
+        """A prompt that does not fit the context is refused, 400, `context_length_exceeded`; nothing is cut."""
+        expected = {"code": "context_length_exceeded", "status": 400}
+        messages = [{"role": "user", "content": self.too_long}]
+        await case.refused(ContextLengthExceeded, "chat.create", await case.body(self.too_long), **expected)
+        await self._stream_refused(case, ContextLengthExceeded, {"messages": messages}, expected)
+        early = [{"role": "user", "content": self.too_long}, {"role": "user", "content": "hello"}]
+        await case.refused(ContextLengthExceeded, "chat.create", await case.body(early), **expected)
+        await case.answer("hello", max_tokens=1)
+
+    @clause
+    async def test_19_what_it_cannot_do_is_refused(self, case: ChatCase) -> None:
+        """What an implementation does not do it refuses with `NotSupported`, naming the field; it ignores nothing."""
+        keeps = case.tested.supports("retrieve")
+        stored = {} if keeps else {"store": ({"store": True}, lambda reply: False)}
+        for name, (asked, shows) in {**FEATURES, **stored}.items():
+            body = await case.body("Say yes.", **asked)
+            try:
+                made = await case.ask("chat.create", body)
+            except NotSupported as error:
+                told = error.param or ""
+                named = {name, *asked}
+                holds(told.split(".")[0].split("[")[0] in named, f"refusing {name} names {told!r}")
+                continue
+            except JanError as error:
+                raise Broken(f"{name} is refused with {error!r}; what is not done is NotSupported") from error
+            holds(shows(made.model_dump(mode="json")), f"{name} was asked for, and neither refused nor done: {made}")
+
+    @clause
+    async def test_20_an_error_is_no_stream(self, case: ChatCase) -> None:
+        """What can be refused before the first chunk is: over HTTP it is an error with its status, and no stream."""
+        for fields, wanted in (
+            ({"model": "no-such-model"}, (404, "model_not_found")),
+            ({"messages": [{"role": "user", "content": self.too_long}]}, (400, "context_length_exceeded")),
+        ):
+            status, told = await case.send("POST", PATH, await case.fields("hello", stream=True, **fields))
+            same("status and code of the refusal", (status, told["error"]["code"]), wanted)
+
+    async def _stream_refused(
+        self, case: ChatCase, kind: type[JanError], fields: dict[str, Any], expected: dict[str, Any]
+    ) -> None:
+        body = await case.body("hello", stream=True, **fields)
+        events = case.tested.create_stream(body)  # type: ignore[attr-defined]
+        try:
+            first = await anext(events)
+        except kind as error:
+            same("the error of the stream", {name: getattr(error, name) for name in expected}, expected)
+        except JanError as error:
+            raise Broken(f"the stream is refused with {error!r}, and not with {kind.__name__}") from error
+        except Exception as error:
+            raise Broken(f"the stream raised {error!r}, and not {kind.__name__}") from error
+        else:
+            raise Broken(f"the stream began with {first!r} instead of refusing with {kind.__name__}")
+        finally:
+            await events.aclose()

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from jan_core.app import Jan
+from jan_core.testing.contract.completions import CompletionsContract
+from tests.smollm2 import linked
+
+
+class TestOnARealModel(CompletionsContract):
+    lasting: ClassVar[bool] = True
+    whole_characters: ClassVar[bool] = False  # this early GGUF of the model names some of its tokens by bytes
+
+    @pytest.fixture(autouse=True)
+    def _model(self, smollm2_ggml: Path) -> None:
+        self.path = smollm2_ggml
+
+    def make(self, tmp_path: Path) -> Jan:
+        linked(tmp_path, self.path, engine="jan-ctransformers", threads=1, context=512)
+        return self.app(tmp_path, "completions-ctransformers", beside={"models": "models-json"})

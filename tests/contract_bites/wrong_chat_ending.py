@@ -1,0 +1,252 @@
+"""Chats with one mistake each: what they refuse, how they end, and what else they are asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from jan_core import call
+from jan_core.errors import InvalidRequest, JanError, ModelNotFound
+from jan_core.schemas.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionRequest
+from jan_core.schemas.models import ModelLocation
+from jan_core.testing.memory import ModelsInMemory
+from tests.contract_bites.bites import caught_by
+from tests.contract_bites.wrong_chat import Wrong, text_of, with_text
+
+
+class OtherModels(Wrong):
+    """Puts models of its own in the place of those that the app has: the kernel asks them before it asks the chat."""
+
+    async def __aenter__(self) -> Any:
+        assert self._jan is not None
+        self._jan.endpoints["models"] = Lenient(self.located)
+        return self
+
+    def located(self, model: str) -> None:
+        """What becomes of a name that is no model's."""
+
+
+class Lenient(ModelsInMemory):
+    def __init__(self, located: Callable[[str], None]) -> None:
+        super().__init__()
+        self._located = located
+
+    async def locate(self, model: str) -> ModelLocation:
+        if model not in self.engines:
+            self._located(model)
+        return await super().locate("scripted")
+
+
+@caught_by("chat", 16)
+class AnyModel(OtherModels):
+    pass
+
+
+@caught_by("chat", 16)
+class UnknownModelIsABadRequest(OtherModels):
+    def located(self, model: str) -> None:
+        raise InvalidRequest(f"There is no model {model}.", param="model")
+
+
+@caught_by("chat", 17)
+class ModelsArePaths(OtherModels):
+    def located(self, model: str) -> None:
+        if "/" in model:
+            raise FileNotFoundError(model)
+        raise ModelNotFound("There is none.", param="model")
+
+
+@caught_by("chat", 18)
+class PromptCut(Wrong):
+    def asked(self, body: ChatCompletionRequest) -> ChatCompletionRequest:
+        short = [
+            one.model_copy(update={"content": one.content[:100] if isinstance(one.content, str) else one.content})
+            for one in body.messages
+        ]
+        return body.model_copy(update={"messages": short})
+
+
+@caught_by("chat", 18)
+class EarlyMessagesForgotten(Wrong):
+    def asked(self, body: ChatCompletionRequest) -> ChatCompletionRequest:
+        return body.model_copy(update={"messages": body.messages[-1:]})
+
+
+@caught_by("chat", 19)
+class ToolsIgnored(Wrong):
+    def asked(self, body: ChatCompletionRequest) -> ChatCompletionRequest:
+        return body.model_copy(update={"tools": None})
+
+
+@caught_by("chat", 19)
+class RefusedWithoutAName(Wrong):
+    async def create(self, body: ChatCompletionRequest) -> ChatCompletion:
+        try:
+            return await super().create(body)
+        except JanError as error:
+            error.param = None
+            raise
+
+
+@caught_by("chat", 20)
+class ErrorsInTheStream(Wrong):
+    async def create_stream(self, body: ChatCompletionRequest) -> AsyncIterator[ChatCompletionChunk]:
+        delta = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}
+        begun = {"id": "chatcmpl-1", "created": 1, "model": body.model, "choices": [delta]}
+        yield ChatCompletionChunk.model_validate(begun)
+        async for chunk in self.right(body):
+            yield chunk
+
+
+@caught_by("chat", 21)
+class GoesOnAfterClosing(Wrong):
+    def __init__(self, jan: Any) -> None:
+        super().__init__(jan)
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    async def __aexit__(self, *error: Any) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def create_stream(self, body: ChatCompletionRequest) -> AsyncIterator[ChatCompletionChunk]:
+        pieces: asyncio.Queue[Any] = asyncio.Queue()
+
+        async def write() -> None:
+            try:
+                async for chunk in self.right(body):
+                    await pieces.put(chunk)
+                await pieces.put(None)
+            except Exception as error:
+                await pieces.put(error)
+
+        self._tasks.append(asyncio.create_task(write()))
+        while (piece := await pieces.get()) is not None:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+
+@caught_by("chat", 21)
+class ClosingIsIgnored(Wrong):
+    async def create_stream(self, body: ChatCompletionRequest) -> AsyncIterator[ChatCompletionChunk]:
+        async for chunk in self.right(body):
+            try:
+                yield chunk
+            except GeneratorExit:
+                yield chunk
+
+
+@caught_by("chat", 22)
+class GoesOnAfterCancel(GoesOnAfterClosing):
+    """The plain answer, too, is written by a task of its own."""
+
+    async def create(self, body: ChatCompletionRequest) -> ChatCompletion:
+        task = asyncio.create_task(super().create(body))
+        self._tasks.append(task)
+        return await asyncio.shield(task)
+
+
+@caught_by("chat", 22)
+class CancelRaisesAnother(Wrong):
+    async def create(self, body: ChatCompletionRequest) -> ChatCompletion:
+        try:
+            return await super().create(body)
+        except asyncio.CancelledError:
+            raise RuntimeError("cancelled") from None
+
+
+@caught_by("chat", 23)
+class GoesOnWhenTheClientLeft(GoesOnAfterClosing):
+    pass
+
+
+class Mixed(Wrong):
+    """What belongs to a stream is kept with the module."""
+
+    latest = ""
+
+    async def create_stream(self, body: ChatCompletionRequest) -> AsyncIterator[ChatCompletionChunk]:
+        async for chunk in self.right(body):
+            if text_of(chunk):
+                self.latest = text_of(chunk)
+                await asyncio.sleep(0)
+                yield with_text(chunk, self.latest)
+            else:
+                yield chunk
+
+
+@caught_by("chat", 24)
+class TwoStreamsMixed(Mixed):
+    pass
+
+
+@caught_by("chat", 25)
+class TheCallIsNotTold(Wrong):
+    async def create_stream(self, body: ChatCompletionRequest) -> AsyncIterator[ChatCompletionChunk]:
+        async for chunk in self.right(body):
+            yield chunk
+        context = call.current()
+        if context is not None:
+            context.prompt_tokens = context.completion_tokens = None
+
+
+@caught_by("chat", 25)
+class ToldWhereUsageIsAskedFor(Wrong):
+    async def create_stream(self, body: ChatCompletionRequest) -> AsyncIterator[ChatCompletionChunk]:
+        async for chunk in self.right(body):
+            yield chunk
+        context = call.current()
+        if context is not None and body.stream_options is None:
+            context.completion_tokens = 0
+
+
+@caught_by("chat", 26)
+class TokensByLetters(Wrong):
+    async def count_tokens(self, body: ChatCompletionRequest) -> int:
+        return len(str(body.messages[-1].content)) // 4
+
+
+@caught_by("chat", 27)
+class OnlyTheLastMessageShown(Wrong):
+    async def template(self, body: ChatCompletionRequest) -> str:
+        return str(body.messages[-1].content)
+
+
+class Keeping(Wrong):
+    """Keeps every answer, in a dict."""
+
+    def __init__(self, jan: Any) -> None:
+        super().__init__(jan)
+        self.kept: dict[str, ChatCompletion] = {}
+
+    async def create(self, body: ChatCompletionRequest) -> ChatCompletion:
+        made = await super().create(body.model_copy(update={"store": None}))
+        self.kept[made.id] = made.model_copy(update={"metadata": body.metadata})
+        return made
+
+    async def retrieve(self, completion_id: str) -> ChatCompletion:
+        return self.kept[completion_id]
+
+
+@caught_by("chat", 28)
+class KeepsWhatNobodyAskedFor(Keeping):
+    async def retrieve(self, completion_id: str) -> ChatCompletion:
+        if completion_id not in self.kept:
+            raise ModelNotFound("There is none.")
+        return await super().retrieve(completion_id)
+
+
+@caught_by("chat", 28)
+class NoneIsAKeyError(Keeping):
+    async def create(self, body: ChatCompletionRequest) -> ChatCompletion:
+        made = await super().create(body)
+        if not body.store:
+            del self.kept[made.id]
+        return made
+
+
+@caught_by("chat", 29)
+class HeldBackForEver(Wrong):
+    def asked(self, body: ChatCompletionRequest) -> ChatCompletionRequest:
+        return body.model_copy(update={"stop": [one[:-1] for one in body.stop] if body.stop else None})
