@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+
+SHOWN = 10
+"""Findings of one check that its text tells, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +32,14 @@ class Verdict:
         why: one sentence: what was found.
         remedy: the exact command or edit that mends it; empty where nothing is to be done.
         repairs: what can be mended without a person's judgement, one for each damaged thing.
+        found: every finding, each a sentence, where `why` may leave some out.
     """
 
     ok: bool
     why: str
     remedy: str = ""
     repairs: tuple[Repair, ...] = ()
+    found: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +48,15 @@ class Check:
 
     name: str
     run: Callable[[], Verdict]
+
+
+def wrong(found: Sequence[str], remedy: str, repairs: Iterable[Repair] = ()) -> Verdict:
+    """The verdict that something is wrong.
+
+    Args:
+        found: what, each a sentence; all are in the verdict, and its text has the first ones.
+        remedy: see `Verdict`.
+        repairs: see `Verdict`.
+    """
+    more = [f"And {len(found) - SHOWN} more; jan doctor --json tells all."] if len(found) > SHOWN else []
+    return Verdict(False, " ".join([*found[:SHOWN], *more]), remedy, tuple(repairs), tuple(found))

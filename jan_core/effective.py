@@ -6,7 +6,7 @@ the one place that computes it; who runs an assistant and who shows a thread's s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from jan_core.schemas.settings import SettingsLayer
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
+    from jan_core.schemas.threads import ThreadAssistant
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ async def settings_of(
         InvalidRequest: an id cannot be one, or what is stored under it is damaged.
     """
     layers = list(stronger)
+    taking_part: Sequence[ThreadAssistant] = ()
     if thread_id is not None:
         layers += await jan.threads.layers(thread_id)
         taking_part = (await jan.threads.retrieve(thread_id)).assistants or []
@@ -80,6 +82,12 @@ async def settings_of(
             layers += await jan.assistants.layers(assistant)
         except NotFound:
             if assistant_id is not None:  # a thread outlives the assistants that took part in it
+                raise
+        except InvalidRequest as error:
+            # A thread may name what cannot be an id. And the assistant that answers where none is named costs only
+            # itself where it is damaged, not every thread that names none.
+            passed_over = {"invalid_id"} if taking_part else {"damaged_file"}
+            if assistant_id is not None or error.code not in passed_over:
                 raise
     if "models" in jan.endpoints:
         layers += await _below(jan, merged(layers).get("model"))

@@ -137,6 +137,8 @@ class Endpoint(ABC):
     """The module whose names the annotations use; imported at first use, so that a start does not grow with the API."""
     several: ClassVar[bool] = False
     """True where `jan.toml` may list several modules, and the engine of a request's model decides among them."""
+    reserved: ClassVar[frozenset[str]] = frozenset()
+    """Names that a request's path cannot mean an object by: they are further paths of the API, served or not."""
     engine: ClassVar[str | None] = None
     """Set by an implementation behind a `several` endpoint: the engine whose models it answers for."""
 

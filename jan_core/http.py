@@ -163,6 +163,9 @@ class _Exchange:
     async def _arguments(self, operation: Operation) -> dict[str, Any] | None:
         types = operation.types()
         arguments: dict[str, Any] = dict(self.scope["path_params"])
+        reserved = operation.endpoint.reserved
+        if reserved and not reserved.isdisjoint(arguments.values()):
+            raise not_found(self.scope)
         if types.query is not None:
             arguments["query"] = parse_query(types.query, dict(_pairs(self.scope["query_string"])))
         context = call.current()

@@ -47,6 +47,7 @@ class Reconciler:
         self._idle = asyncio.Event()
         self._pauses: dict[str, float] = {}
         self._due: dict[str, float] = {}
+        self._why: dict[str, str] = {}
         self._task: asyncio.Task[None] | None = None
 
     def wrappers(self) -> Mapping[str, Callable[..., Awaitable[Any]]]:
@@ -74,6 +75,10 @@ class Reconciler:
     async def settled(self) -> None:
         """Return when nothing is left to do but what failed and waits for another attempt."""
         await self._idle.wait()
+
+    def why(self, thread_id: str) -> str:
+        """Why the last attempt to finish a deletion failed, as a sentence; empty where it did not."""
+        return self._why.get(thread_id, "")
 
     async def _delete(self, proceed: Callable[[str], Awaitable[Any]], thread_id: str) -> Any:
         try:
@@ -143,6 +148,7 @@ class Reconciler:
             self._due[name] = loop.time() + pause
             what = f"deleting the rest of the thread {name}" if name else "looking for deleted threads"
             told = error.message if isinstance(error, JanError) else f"{type(error).__name__}: {error}"
+            self._why[name] = told
             known = isinstance(error, JanError)
             log.warning("%s failed: %s; next attempt in %g s", what, told, pause, exc_info=None if known else error)
             return None
@@ -152,6 +158,7 @@ class Reconciler:
     def _forgive(self, name: str) -> None:
         self._pauses.pop(name, None)
         self._due.pop(name, None)
+        self._why.pop(name, None)
 
 
 def holds_of_threads(endpoint: Endpoint) -> bool:

@@ -108,3 +108,13 @@ def test_names_of_folders() -> None:
     assert folder_name("  Ça   va? ") == "ca-va"
     assert folder_name("---") == ""
     assert len(folder_name("x" * 500)) == 100
+
+
+def test_a_root_that_is_not_there_is_not_made_by_looking(jan: Call, tmp_path: Path) -> None:
+    for arguments in (("ls",), ("show", "jan")):
+        done = jan("assistants", *arguments, "--root", tmp_path / "typo")
+        assert (done.code, done.out) == (2, "")
+        assert "there is no such folder" in done.err
+    assert not (tmp_path / "typo").exists()
+    assert jan("assistants", "new", "Tutor", "--root", tmp_path / "new").code == 0
+    assert (tmp_path / "new" / "assistants" / "tutor").is_dir()

@@ -214,7 +214,7 @@ def test_repairs_are_offered_and_asked_for(jan: Call, tmp_path: Path, free: int)
     assert done.err.count("not asked: ") == 2
     assert not (folder / "thread.json").exists()
     done = jan("doctor", "--repair", "--yes", "--root", tmp_path / "root")
-    assert "has 1 whole messages" in done.err
+    assert "has 1 whole message;" in done.err
     assert "thread.json was written" in done.err
     assert json.loads((folder / "messages.json").read_text()) == [json.loads(said)]
     (kept,) = folder.glob("messages.json.broken-*")
@@ -274,3 +274,27 @@ def test_a_deletion_that_broke_off_is_finished(jan: Call, tmp_path: Path, free: 
     assert str(told["why"]).startswith("every deleted thread is gone")
     assert not folder.exists()
     assert not note.exists()
+
+
+def test_a_deletion_that_cannot_be_finished_says_why(jan: Call, tmp_path: Path, free: int) -> None:
+    folder = tmp_path / "root" / "threads"
+    (tmp_path / "outside" / "t").mkdir(parents=True)
+    (folder / ".deleted").mkdir(parents=True)
+    (folder / ".deleted" / "t").write_text("{}")
+    (tmp_path / "root" / "work").symlink_to(tmp_path / "outside")
+    (folder / ".homes.json").write_text('{"homes": ["work"]}')
+    told = verdicts(jan("doctor", "--json", "--root", tmp_path / "root"))["deletions"]
+    assert not told["ok"]
+    assert "the deleted thread t could not be removed: " in str(told["why"])
+    assert "leads out of the root" in str(told["why"])
+    assert told["found"] == [told["why"]]
+
+
+def test_json_tells_every_finding(jan: Call, tmp_path: Path, free: int) -> None:
+    for number in range(12):
+        (tmp_path / "root" / "threads" / f"my thread {number}").mkdir(parents=True)
+    told = verdicts(jan("doctor", "--json", "--root", tmp_path / "root"))["threads-json: every folder holds a thread"]
+    found = told["found"]
+    assert isinstance(found, list)
+    assert len(found) == 12
+    assert "And 2 more" in str(told["why"])

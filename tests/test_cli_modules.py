@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,15 @@ def test_what_is_broken_is_shown_with_its_facts(jan: Call, root: Path) -> None:
     assert rows["chat-heard"] == rows["models-memory"] == "chosen"
     assert rows["chat-llamacpp"] == "installed"
     asked = f"[plugins] use = ['gone', 'nowhere'] ({root}/jan.toml, line 5)"
+    plugins = sorted(one.name for one in entry_points(group="jan.plugins"))
+    assert {"gone", "idle"} <= set(plugins)
     assert done.out.split("\n\n")[1:] == [
         f"asked:   {asked}\n"
         "answers: jan-gone 1.0, entry point gone = jan_gone (group jan.plugins)\n"
         "cause:   it fails to import: ModuleNotFoundError: No module named 'no_such_library'\n"
         "remedy:  Mend or reinstall it (pip install --force-reinstall jan-gone), or take it out of the config.",
         f"asked:   {asked}\ncause:   no plugin of that name is installed\n"
-        "remedy:  pip install jan-nowhere. Installed: gone, idle.\n",
+        f"remedy:  pip install jan-nowhere. Installed: {', '.join(plugins)}.\n",
     ]
 
 

@@ -67,6 +67,7 @@ def test_ls_some(jan: Call, root: Path) -> None:
 
 
 def test_ls_of_nothing(jan: Call, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
     done = jan("threads", "ls", "--root", tmp_path / "empty")
     assert (done.code, done.out) == (0, "")
     assert done.err == "There is no thread yet; programs make them: POST /v1/threads.\n"
@@ -139,7 +140,7 @@ def test_an_unknown_one(jan: Call, root: Path, command: str) -> None:
 
 
 def test_rm(jan: Call, root: Path) -> None:
-    done = jan("threads", "rm", FIRST, SECOND, FIRST, "--root", root)
+    done = jan("threads", "rm", "-y", FIRST, SECOND, FIRST, "--root", root)
     assert done == Done(0, f"{FIRST} is gone.\n{SECOND} is gone.\n", "")
     assert [path.name for path in (root / "threads").iterdir() if not path.name.startswith(".")] == []
     assert jan("threads", "ls", "--json", "--root", root).out == "[]\n"
@@ -147,8 +148,33 @@ def test_rm(jan: Call, root: Path) -> None:
 
 
 def test_rm_removes_nothing_where_one_is_unknown(jan: Call, root: Path) -> None:
-    assert jan("threads", "rm", FIRST, "none", "--root", root).code == 1
+    assert jan("threads", "rm", FIRST, "none", "--yes", "--root", root).code == 1
     assert (root / "threads" / FIRST / "messages.json").exists()
+
+
+def test_rm_removes_nothing_where_nobody_can_be_asked(jan: Call, root: Path) -> None:
+    done = jan("threads", "rm", SECOND, "--root", root)
+    why = "jan: nothing was removed: nobody could be asked (--yes answers)"
+    assert done == Done(1, "", f"  {SECOND}  Sums\n{why}\n")
+    assert (root / "threads" / SECOND / "thread.json").exists()
+
+
+def test_rm_removes_a_damaged_thread(jan: Call, root: Path) -> None:
+    (root / "threads" / FIRST / "thread.json").write_text("{")
+    done = jan("threads", "rm", FIRST, "--root", root)
+    assert done.code == 1
+    assert done.err.startswith(f"  {FIRST}  (")
+    assert jan("threads", "rm", FIRST, "-y", "--root", root) == Done(0, f"{FIRST} is gone.\n", "")
+    assert not (root / "threads" / FIRST).exists()
+
+
+def test_a_root_that_is_not_there_is_not_made(jan: Call, tmp_path: Path) -> None:
+    for arguments in (("ls",), ("show", FIRST), ("show", FIRST, "--settings"), ("rm", FIRST)):
+        done = jan("threads", *arguments, "--root", tmp_path / "typo")
+        assert (done.code != 0, done.out) == (True, "")
+        assert "there is no such folder" in done.err
+        assert "jan init --root" in done.err
+    assert not (tmp_path / "typo").exists()
 
 
 @POSIX

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from jan_core.app import Jan
 from jan_core.backend import Engine
 from jan_core.effective import Setting, merged, settings_of
-from jan_core.errors import NotFound
+from jan_core.errors import InvalidRequest, NotFound
 from jan_core.schemas.assistants import AssistantRequest
 from jan_core.schemas.models import ModelLocation
 from jan_core.schemas.settings import SettingsLayer
@@ -184,3 +184,28 @@ async def test_what_is_not_served_sets_nothing(tmp_path: Path) -> None:
 async def test_a_model_that_is_no_name_is_shown_and_asked_of_nobody(jan: Jan) -> None:
     wrong = SettingsLayer(origin="model.json", values={"model": 5})
     assert (await settings_of(jan, stronger=[wrong])) == {"model": Setting(5, "model.json")}
+
+
+async def test_a_damaged_default_assistant_costs_only_itself(jan: Jan, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def damaged(assistant_id: str) -> list[SettingsLayer]:
+        raise InvalidRequest("assistant.json, line 1: the file is empty", code="damaged_file")
+
+    monkeypatch.setattr(jan.assistants, "layers", damaged)
+    silent = await thread(jan, parameters={"temperature": 0.5})
+    assert (await settings_of(jan, thread_id=silent))["temperature"].value == 0.5
+    assert (await settings_of(jan))["model"].value == "hot"
+    named = await thread(jan, assistants=[{"assistant_id": "jan"}])
+    for asked in (settings_of(jan, thread_id=named), settings_of(jan, assistant_id="jan")):
+        with pytest.raises(InvalidRequest):
+            await asked
+
+
+async def test_a_thread_may_name_what_is_no_assistant(jan: Jan, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(assistant_id: str) -> list[SettingsLayer]:
+        raise InvalidRequest("that cannot be a name", code="invalid_id")
+
+    monkeypatch.setattr(jan.assistants, "layers", refused)
+    named = await thread(jan, assistants=[{"assistant_id": "jan"}], model="mild")
+    assert (await settings_of(jan, thread_id=named))["model"].value == "mild"
+    with pytest.raises(InvalidRequest):
+        await settings_of(jan, assistant_id="../x")

@@ -107,6 +107,8 @@ def test_many_assistants_are_not_looked_at_for_every_listing(root: Path, monkeyp
             [],
         ),
         *("Models/x", "files", "assistants/x", "assistants/x/src/threads", "threads/x", "a\0b", "x" * 200, "", "/"),
+        *("jan.toml", "VERSION", "Version/x", "THREADS", "ROOT/Threads", "threads/", "ROOT/assistants/a/Threads"),
+        *("Assistants/x/threads", "Root/threads", "ROOT/ROOT/threads", "vector_stores/x", "keys.TOML", "logs/x"),
     ],
 )
 def test_a_location_stays_in_the_root(root: Path, location: object) -> None:
@@ -166,3 +168,81 @@ def test_folders_are_made_with_those_above(root: Path) -> None:
     (root / "file").write_text("")
     with pytest.raises(OSError):
         layout.make_folder(str(root / "file"))
+
+
+def test_what_was_a_home_stays_one(root: Path) -> None:
+    folder = assistant(root, "a", thread_location="work/plays")
+    layout, other = Layout(root), Layout(root)
+    home = layout.home("a")
+    layout.make_home(home)
+    assert layout.homes() == other.homes() == (str(root / "threads"), home)
+    note = root / "threads" / ".homes.json"
+    before = note.read_bytes()
+    layout.make_home(home)
+    layout.make_home(str(root / "threads"))
+    layout.make_home(str(folder / "threads"))
+    assert note.read_bytes() == before
+    for content in ('{"created_at": 1}', "{"):
+        (folder / "assistant.json").write_text(content)
+        assert home in layout.homes()
+        assert home in Layout(root).homes()
+    os.rename(folder, root / "gone")
+    assert layout.homes() == Layout(root).homes() == (str(root / "threads"), home)
+    note.unlink()
+    assert layout.homes() == (str(root / "threads"),)
+
+
+def test_a_change_of_the_location_is_noted_before(root: Path) -> None:
+    assistant(root, "a", thread_location="work")
+    layout = Layout(root)
+    layout.note_home("a")
+    assert layout.noted.names() == ()  # there is no such folder
+    (root / "work").mkdir()
+    layout.note_home("a")
+    assert layout.noted.names() == ("work",)
+    for location in ("threads", None, "../x"):
+        assistant(root, "a", thread_location=location)
+        layout.note_home("a")
+    assert layout.noted.names() == ("work",)
+
+
+def test_a_new_home_is_found_at_once_beside_many_assistants(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WATCHED", 1)
+    for name in ("a", "b"):
+        assistant(root, name, thread_location="threads")
+    assistant(root, "c", thread_location="work")
+    layout, other = Layout(root), Layout(root)
+    assert len(layout.homes()) == len(other.homes()) == 1
+    for name, count in (("a", 2), ("c", 3)):
+        layout.make_home(layout.home(name))
+        assert len(layout.homes()) == count
+    assert len(other.homes()) == 3  # the note has changed
+
+
+def test_a_new_location_beside_others(root: Path) -> None:
+    assistant(root, "a", thread_location="work/a")
+    layout = Layout(root)
+    layout.make_home(str(root / "old"))
+    for location in ("work", "work/a/b", "Work/a", "WORK", "old/x", "Old"):
+        with pytest.raises(InvalidRequest) as caught:
+            layout.new_location(location, "b")
+        assert (caught.value.param, caught.value.code) == ("thread_location", "invalid_location")
+    assert layout.new_location("work/a", "b") == str(root / "work" / "a")
+    assert layout.new_location("work/b", "b") == str(root / "work" / "b")
+    assert layout.new_location("work/a/b", "a") == str(root / "work" / "a" / "b")  # in place of its own
+    assert layout.new_location("threads", "b") == str(root / "assistants" / "b" / "threads")
+    assert layout.new_location(None, "b") == str(root / "threads")
+
+
+def test_a_file_is_no_home(root: Path) -> None:
+    layout = Layout(root)
+    root.mkdir()
+    (root / "notes").write_text("")
+    for location in ("notes", "notes/x"):
+        assistant(root, "a", thread_location=location)
+        with pytest.raises(InvalidRequest, match="notes is no folder") as caught:
+            layout.new_location(location, "b")
+        assert caught.value.param == "thread_location"
+        with pytest.raises(InvalidRequest, match="assistant.json") as caught:
+            layout.home("a")
+        assert caught.value.code == "invalid_location"

@@ -35,7 +35,7 @@ def lines_view(path: Path, data: bytes, read: Callable[[int, int, int], bytes] =
         return [] if found < 0 else [found]
 
     try:
-        yield LinesView(descriptor, len(data), names, places, read)
+        yield LinesView(descriptor, len(data), names, places, lambda name: False, read)
     finally:
         DISK.close(descriptor)
 
@@ -186,7 +186,9 @@ def test_what_was_added_since_is_looked_at_anew(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(joined([A, B]))
     descriptor = DISK.open(tmp_path / "a")
     try:
-        view = LinesView(descriptor, len(joined([A])), names, lambda name, anew: [], lambda *_: joined([A]))
+        view = LinesView(
+            descriptor, len(joined([A])), names, lambda name, anew: [], lambda name: False, lambda *_: joined([A])
+        )
         view._places = lambda name, anew: [len(joined([A]))]
         with pytest.raises(Astray):
             view.find("msg_2")
@@ -204,7 +206,7 @@ def test_a_place_that_is_another_elements_is_passed_over(tmp_path: Path) -> None
     (tmp_path / "a").write_bytes(joined([A, B]))
     descriptor = DISK.open(tmp_path / "a")
     try:
-        view = LinesView(descriptor, len(joined([A, B])), names, places)
+        view = LinesView(descriptor, len(joined([A, B])), names, places, lambda name: False)
         assert view.find("msg_2", thorough=False) is None
         assert view.find("msg_2") == Element(2 + len(A) + 2, B)
         assert asked == [False, False, True]

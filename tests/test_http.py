@@ -20,7 +20,7 @@ from jan_core.requests import UnderWay
 from jan_core.schemas.chat import ChatCompletionRequest
 from jan_core.testing.memory import ModelsInMemory
 from jan_core.testing.scripted import ScriptedChat
-from jan_core.testing.wired import SCRIPTED, wired
+from jan_core.testing.wired import CONVERSATIONS, SCRIPTED, wired
 from tests.notes import NotesInMemory
 from tests.parts import NOTES, chat_body, datas, part, plugins, until
 from tests.pinned import spec
@@ -331,6 +331,17 @@ async def test_ids_with_slashes_and_colons_reach_the_operation(tmp_path: Path, m
         missing = await http.get("models/acme/llama:q4")
         spec().validate("GET", "/v1/models/x", 404, missing.json())
         assert (missing.status_code, missing.json()["error"]["code"]) == (404, "model_not_found")
+
+
+@pytest.mark.anyio
+async def test_a_path_of_the_api_is_no_id(tmp_path: Path) -> None:
+    async with wired(tmp_path, modules=CONVERSATIONS) as jan, client(jan) as http:
+        for ask in (http.post("threads/runs", json={"assistant_id": "jan"}), http.get("threads/runs")):
+            reply = await ask
+            assert (reply.status_code, reply.json()["error"]["code"]) == (404, "not_found")
+            assert f"There is no {reply.request.method} /v1/threads/runs" in reply.json()["error"]["message"]
+        made = (await http.post("threads", json={})).json()["id"]
+        assert (await http.post(f"threads/{made}", json={"title": "x"})).status_code == 200
 
 
 def test_routes_are_ordered_and_every_public_operation_is_on_one(parts: Parts) -> None:

@@ -33,7 +33,12 @@ def test_a_model_of_an_older_app(tmp_path: Path) -> None:
         "metadata": {"author": "me", "tags": ["Small"], "size": 64},
         "source": [{"filename": "tiny.Q4.gguf", "url": "https://models.example/tiny.Q4.gguf"}],
     }
-    assert (found.damaged, found.notes) == (None, [])
+    assert found.damaged is None
+    assert found.notes == [
+        "prompt_template was left out: the file's own template counts, or settings.chat_template",
+        "engine 'nitro' was left out: the file's format says which one it is",
+        "format was left out: the file itself says it",
+    ]
 
 
 def test_a_model_whose_file_was_never_downloaded(tmp_path: Path) -> None:
@@ -83,7 +88,11 @@ prompt_template: "{prompt}"
     assert described["settings"] == {"ctx_len": 2048, "ngl": 33}
     assert described["parameters"] == {"temperature": 0.6, "top_k": 40, "typical_p": 0.9, "stop": ["</s>"]}
     assert [path for path, _ in found.files] == [tmp_path / "models" / "far" / "weights.gguf"]
-    assert found.notes == ["parameters.max_tokens was left out: '0' is not what it can be"]
+    assert found.notes == [
+        "prompt_template was left out: the file's own template counts, or settings.chat_template",
+        "engine 'llama-cpp' was left out: the file's format says which one it is",
+        "parameters.max_tokens was left out: '0' is not what it can be",
+    ]
     assert "engine" not in described
     nested = read_model(tmp_path / "models" / "m", "host/org/m", tmp_path)
     assert nested.known_as == ("tiny:1b", "host/org/m", "tiny")

@@ -19,6 +19,12 @@ from tests.foreign import NEW_THREAD, OLD_THREAD, Steps, lines, newer, older, sa
 
 pytestmark = pytest.mark.anyio
 
+IN_FILES = {
+    "assistants-json": "jan_assistants_json",
+    "threads-json": "jan_threads_json",
+    "messages-json": "jan_messages_json",
+}
+
 
 @pytest.fixture
 async def app(tmp_path: Path) -> AsyncIterator[Jan]:
@@ -234,3 +240,66 @@ async def test_a_store_that_fails_is_told_and_the_rest_goes_on(app: Jan, source:
 async def test_what_is_no_root_is_refused(app: Jan, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest):
         Import(app.root, tmp_path / "none", copy=False, dry_run=False, progress=Steps())
+
+
+async def test_things_come_to_where_they_were(tmp_path: Path) -> None:
+    """Threads in places of their own, also in such that no assistant names any more, and models of assistants."""
+    own = tmp_path / "own"
+    write(own / "assistants" / "a" / "assistant.json", {"created_at": 1, "thread_location": "work/threads"})
+    write(own / "assistants" / "a" / "models" / "small" / "x.gguf", b"GGUF")
+    write(own / "assistants" / "a" / "memory" / "x.txt", "x")
+    write(own / "assistants" / "My B" / "models" / "other" / "x.gguf", b"GGUF")
+    write(own / "threads" / ".homes.json", {"homes": ["old/threads"]})
+    places = ["threads", "work/threads", "old/threads", "assistants/a/threads"]
+    for number, place in enumerate(places):
+        folder = own / place / f"t{number}"
+        write(folder / "thread.json", {"created_at": 5, "assistants": [{"assistant_id": "a"}]})
+        write(folder / "messages.jsonl", lines(said("user", "hello", 1)))
+    async with wired(tmp_path / "other", modules={**SCRIPTED, **IN_FILES}) as other:
+        would = await bring(other, own, dry_run=True)
+        assert not (other.root / "work").exists()
+        report = await bring(other, own)
+        assert report.whole, report.reasons()
+        assert outcomes(would) == outcomes(report)
+        for number, place in enumerate(places):
+            assert (other.root / place / f"t{number}" / "thread.json").is_file()
+            assert (other.root / place / f"t{number}" / "messages.json").is_file()
+            assert len(await said_in(other, f"t{number}")) == 1
+        assert (other.root / "assistants" / "a" / "models" / "small" / "x.gguf").is_file()
+        assert (other.root / "models" / "other" / "x.gguf").is_file()
+        assert (await other.assistants.retrieve("a")).thread_location == "work/threads"
+        assert "assistant a: memory/ was left out: there is no such thing here" in report.notes()
+        assert len((await other.threads.list(ThreadsQuery())).data) == 4
+        assert set(outcomes(await bring(other, own)).values()) == {"present"}
+
+
+@pytest.fixture
+async def files(tmp_path: Path) -> AsyncIterator[Jan]:
+    async with wired(tmp_path / "files", modules={**SCRIPTED, **IN_FILES}) as jan:
+        yield jan
+
+
+async def test_a_place_that_cannot_be_one_here(files: Jan, tmp_path: Path) -> None:
+    app = files
+    own = tmp_path / "own"
+    write(own / "assistants" / "My B" / "assistant.json", {"name": "B"})
+    write(own / "assistants" / "My B" / "threads" / "t1" / "thread.json", {"created_at": 5})
+    write(own / "assistants" / "c" / "assistant.json", {"created_at": 5, "thread_location": "work"})
+    write(own / "work" / "t2" / "thread.json", {"created_at": 5})
+    write(app.root / "assistants" / "d" / "assistant.json", {"created_at": 5, "thread_location": "work/threads"})
+    report = await bring(app, own)
+    assert (app.root / "assistants" / "My-B" / "threads" / "t1").is_dir()
+    assert (app.root / "threads" / "t2").is_dir()
+    assert "thread t2: it does not lie in work here: that can be no place for threads" in report.notes()
+    assert "assistant My-B: its id 'My B' became 'My-B'" in report.notes()
+    assert len((await app.threads.list(ThreadsQuery())).data) == 2
+
+
+async def test_messages_beside_a_damaged_thread_file(app: Jan, tmp_path: Path) -> None:
+    folder = tmp_path / "own" / "threads" / "t1"
+    write(folder / "thread.json", "{")
+    write(folder / "messages.jsonl", lines(said("user", "hello", 1)))
+    report = await bring(app, tmp_path / "own")
+    assert not report.whole
+    assert report.reasons()[0].startswith(f"{folder / 'thread.json'}, line 1: ")
+    assert len(await said_in(app, "t1")) == 1

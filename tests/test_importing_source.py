@@ -58,3 +58,17 @@ def test_what_is_no_foreign_root_is_refused(tmp_path: Path) -> None:
     (tmp_path / "alias").symlink_to(tmp_path / "app")
     with pytest.raises(InvalidRequest, match="--root"):
         look(tmp_path / "alias", tmp_path / "app")
+
+
+def test_threads_and_models_of_assistants_in_our_own_format(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    write(folder / "assistants" / "a" / "assistant.json", {"created_at": 1, "thread_location": "work/threads"})
+    write(folder / "assistants" / "a" / "models" / "small" / "x.gguf", GGUF)
+    write(folder / "threads" / ".homes.json", {"homes": ["old/threads"]})
+    for number, place in enumerate(
+        ("threads", "work/threads", "old/threads", "assistants/a/threads", "nobody/threads")
+    ):
+        write(folder / place / f"t{number}" / "thread.json", {})
+    found = look(folder, tmp_path / "root")
+    assert sorted(one.name for one in found.threads) == ["t0", "t1", "t2", "t3"]
+    assert [below for below, _ in found.models] == ["small"]

@@ -34,7 +34,8 @@ def test_a_thread_of_an_older_app(tmp_path: Path) -> None:
     }
     assert found.instructions == "Be brief."
     assert [one.id[-1] for one in found.messages] == ["1", "2", "3", "4"]
-    assert (found.problems, found.notes) == ([], [])
+    assert found.problems == []
+    assert found.notes == ["engine 'nitro' was left out: the model says which one answers"]
 
 
 def test_a_thread_of_a_newer_app(tmp_path: Path) -> None:
@@ -91,6 +92,13 @@ def test_a_damaged_thread_file_is_named(tmp_path: Path, content: str) -> None:
         read(tmp_path, content)
     assert caught.value.path == tmp_path / "thread.json"
     assert caught.value.why
+    # Where there are messages, these are brought all the same.
+    write(tmp_path / "messages.jsonl", lines(said("user", "a", 1)))
+    found = read(tmp_path, content)
+    assert (found.thread.title, len(found.messages)) == (None, 1)
+    assert found.thread.created_at == (1 if "created" in content else 1_700_000_001)
+    assert [one.why for one in found.problems] == [caught.value.why]
+    assert found.notes == ["its thread.json is damaged: the messages were brought without what stands there"]
 
 
 def test_no_time_at_all(tmp_path: Path) -> None:

@@ -131,6 +131,8 @@ def test_replies_are_valid_for_the_api() -> None:
         ({"content": None}, "content"),
         ({"content": ""}, "content"),
         ({"content": "", "attachments": []}, "content"),
+        ({"content": [{"type": "text", "text": ""}]}, "content"),
+        ({"content": [{"type": "text", "text": "hi"}, {"type": "text", "text": ""}]}, "content"),
         ({"content": []}, "content"),
         ({"content": "x" * 256_001}, "content"),
         ({"content": [{"type": "text", "text": "x" * 256_001}]}, "content[0].text"),
@@ -155,6 +157,8 @@ def test_a_bad_field_is_named(fields: dict[str, Any], param: str) -> None:
 
 def test_an_attachment_may_come_without_words_and_a_text_may_be_long() -> None:
     assert written(made(content="", attachments=ATTACHMENTS))["content"][0]["text"]["value"] == ""
+    parts = [{"type": "text", "text": ""}]
+    assert written(made(content=parts, attachments=ATTACHMENTS))["content"][0]["text"]["value"] == ""
     assert len(made(content="😀" * 256_000).content) == 1
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jan_core.check import Check, Verdict
+from jan_core.check import Check, Verdict, wrong
 from jan_core.cli.options import ConfigFile, Json, Root, config_from
 from jan_core.cli.plain import plain
 from jan_core.errors import JanError
@@ -55,6 +55,8 @@ def doctor(
 
 def _shown(name: str, one: Verdict) -> dict[str, Any]:
     told: dict[str, Any] = {"name": name, "ok": one.ok, "why": one.why, "remedy": one.remedy}
+    if one.found:
+        told["found"] = list(one.found)
     return {**told, "repairs": [repair.question for repair in one.repairs]} if one.repairs else told
 
 
@@ -214,17 +216,16 @@ def _deletions(config: Config) -> Verdict:
     """Whether every thread that was deleted is gone. Any start finishes what a crash has left, and so does this."""
     from jan_core.app import Jan
 
-    async def look() -> tuple[int, Sequence[str]]:
+    async def look() -> tuple[int, Sequence[tuple[str, str]]]:
         async with Jan(config) as jan:
             before = len(await jan.threads.deleted())
             await jan.reconciler.settled()
-            return before, await jan.threads.deleted()
+            return before, [(name, jan.reconciler.why(name)) for name in await jan.threads.deleted()]
 
     before, left = asyncio.run(look())
     if left:
-        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
-        why = f"what is left of the deleted thread {left[0]}{more} could not be removed"
-        return Verdict(False, why, "See who may write in its folder, and what else the log says: jan threads ls")
+        found = [f"what is left of the deleted thread {name} could not be removed: {why}" for name, why in left]
+        return wrong(found, "Mend what is named; the next start, or jan doctor, removes the rest.")
     done = f"; {before} that had broken off are finished" if before else ""
     return Verdict(True, f"every deleted thread is gone{done}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,11 +50,12 @@ def import_(
 
     home = config_from(root, config).root
     code = 0
-    with show_progress() as progress:
+    with show_progress() as progress, tempfile.TemporaryDirectory() as nowhere:
         run = Import(home, folder.expanduser(), copy=copy, dry_run=dry_run, progress=progress)
         try:
             run.models()
-            within(root, config, run.conversations)
+            # An app makes the root where there is none; only looking must not, and there is nothing to compare with.
+            within(Path(nowhere) if dry_run and not _is_root(home) else root, config, run.conversations)
         except KeyboardInterrupt:
             print("\njan: stopped", file=sys.stderr)
             code = 130
@@ -66,6 +68,10 @@ def import_(
     raise typer.Exit(code or int(not run.report.whole))
 
 
+def _is_root(home: Path) -> bool:
+    return any((home / name).is_dir() for name in ("threads", "assistants"))
+
+
 def _print(report: Report) -> None:
     would = "would be " if report.dry_run else ""
     for kind in _KINDS:
@@ -74,7 +80,8 @@ def _print(report: Report) -> None:
             for outcome, words in _OUTCOMES.items()
             if (count := report.count(kind, outcome))
         ]
-        messages = f" ({report.messages} messages)" if kind == "thread" and report.messages else ""
+        said = f"{report.messages} message{'' if report.messages == 1 else 's'}"
+        messages = f" ({said})" if kind == "thread" and report.messages else ""
         print(f"{kind + 's':<11} {', '.join(told) or 'none'}{messages}")
     for title, lines in (("Skipped:", report.reasons()), ("Changed on the way, or left out:", report.notes())):
         if lines:

@@ -44,7 +44,7 @@ def list_(
         found = await _newest(jan, limit, assistant)
         return [(one, *((("", None)) if as_json else await _ends(jan, one))) for one in found]
 
-    listed = within(root, config, look)
+    listed = within(root, config, look, makes=False)
     if as_json:
         print(json.dumps([one.model_dump(mode="json") for one, _, _ in listed], indent=2))
         return
@@ -77,14 +77,14 @@ def show(
 ) -> None:
     """Show a conversation, or the settings that hold in it."""
     if settings:
-        _print_settings(within(root, config, lambda jan: _settings(jan, thread)), as_json)
+        _print_settings(within(root, config, lambda jan: _settings(jan, thread), makes=False), as_json)
         return
 
     async def look(jan: Jan) -> tuple[Thread, list[Message]]:
         found: Thread = await endpoint(jan, "threads").retrieve(thread)
         return found, await _messages(jan, thread)
 
-    found, messages = within(root, config, look)
+    found, messages = within(root, config, look, makes=False)
     if as_json:
         told = {"thread": found.model_dump(mode="json"), "messages": [one.model_dump(mode="json") for one in messages]}
         print(json.dumps(told, indent=2))
@@ -111,18 +111,21 @@ def rm(
     names = list(dict.fromkeys(threads))
 
     async def look(jan: Jan) -> str:
-        found = [await endpoint(jan, "threads").retrieve(name) for name in names]
-        return "".join([f"  {one.id}  {(await _ends(jan, one))[0]}\n" for one in found])
+        return "".join([f"  {name}  {await _title(jan, name)}\n" for name in names])
 
     async def remove(jan: Jan) -> None:
         for name in names:
             await endpoint(jan, "threads").delete(name)
             print(f"{name} is gone.")
 
-    told = within(root, config, look)
-    if not yes and sys.stdin.isatty():
-        typer.confirm(f"{told}Remove {'it' if len(names) == 1 else f'these {len(names)} threads'}?", abort=True)
-    within(root, config, remove)
+    told = within(root, config, look, makes=False)
+    question = f"{told}Remove {'it' if len(names) == 1 else f'these {len(names)} threads'}?"
+    if not yes and not sys.stdin.isatty():
+        print(f"{told}jan: nothing was removed: nobody could be asked (--yes answers)", file=sys.stderr)
+        raise typer.Exit(1)
+    if not yes:
+        typer.confirm(question, abort=True)
+    within(root, config, remove, makes=False)
 
 
 async def _newest(jan: Jan, limit: int, assistant: str | None) -> list[Thread]:
@@ -137,6 +140,22 @@ async def _newest(jan: Jan, limit: int, assistant: str | None) -> list[Thread]:
         after = page.last_id
         if not page.has_more or after is None or len(found) >= limit:
             return found
+
+
+async def _title(jan: Jan, thread_id: str) -> str:
+    """A thread's title, or its first words; of a damaged thread, which can be removed as well, what is wrong.
+
+    Raises:
+        NotFound: there is none of this id.
+    """
+    from jan_core.errors import InvalidRequest
+
+    try:
+        return (await _ends(jan, await endpoint(jan, "threads").retrieve(thread_id)))[0]
+    except InvalidRequest as error:
+        if error.code != "damaged_file":
+            raise
+        return line(f"({error.message})", _WORDS)
 
 
 async def _ends(jan: Jan, thread: Thread) -> tuple[str, Message | None]:

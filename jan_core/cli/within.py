@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from jan_core.cli.options import config_from
+from jan_core.refusal import Refusal
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -22,22 +23,29 @@ T = TypeVar("T")
 M = TypeVar("M", bound="BaseModel")
 
 
-def within(root: Path | None, config: Path | None, work: Callable[[Jan], Coroutine[Any, Any, T]]) -> T:
+def within(
+    root: Path | None, config: Path | None, work: Callable[[Jan], Coroutine[Any, Any, T]], *, makes: bool = True
+) -> T:
     """Build the app of a root, enter it, do some work with it, and close it in every case; Ctrl-C ends the work.
 
     Args:
         root: as the option `--root`.
         config: as the option `--config`.
         work: what is done with the app.
+        makes: whether it may be the first that makes something in a root. False for a command that only looks or
+            removes: a root with a name that was mistyped is not made.
 
     Raises:
-        Refusal: the app cannot be built.
+        Refusal: the app cannot be built; or the root does not exist, and is not to be made.
         typer.Exit: Ctrl-C was pressed; it has been told.
     """
     from jan_core.app import Jan
 
     try:
-        jan = Jan(config_from(root, config))
+        asked = config_from(root, config)
+        if not makes and not asked.root.is_dir():
+            raise Refusal(f"the root {asked.root}", "there is no such folder", f"jan init --root {asked.root}")
+        jan = Jan(asked)
         with asyncio.Runner() as runner:
             runner.run(jan.__aenter__())
             try:

@@ -47,6 +47,7 @@ class Assistants(Endpoint):
 
         Raises:
             Conflict: the `Idempotency-Key` came before with another body.
+            InvalidRequest: the store cannot keep threads where `thread_location` says, with code `invalid_location`.
         """
 
     @operation("GET /v1/assistants")
@@ -75,13 +76,13 @@ class Assistants(Endpoint):
 
         Raises:
             NotFound: there is none of this id.
-            InvalidRequest: as `retrieve`.
+            InvalidRequest: as `retrieve`, or `create`.
         """
 
     @operation("DELETE /v1/assistants/{assistant_id}")
     @abstractmethod
     async def delete(self, assistant_id: str) -> AssistantDeleted:
-        """Delete an assistant. Threads that it took part in stay.
+        """Delete an assistant. Threads that it took part in stay, wherever they lie.
 
         Raises:
             NotFound: there is none of this id.
@@ -95,6 +96,9 @@ class Assistants(Endpoint):
         """Store an assistant with the id and times it has, in place of one of the same id.
 
         For copying and importing.
+
+        Raises:
+            InvalidRequest: the id cannot be one.
         """
 
     @internal

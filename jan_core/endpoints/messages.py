@@ -40,7 +40,8 @@ class Messages(Endpoint):
     async def create(self, thread_id: str, body: MessageRequest) -> Message:
         """Add a message at the end; its id begins with `msg_`.
 
-        With an `Idempotency-Key` a repeated request, in the same thread, adds nothing and gets the reply of the first.
+        With an `Idempotency-Key` a repeated request, in the same thread, adds nothing and gets the reply of the first;
+        for a day at least also where that message was deleted meanwhile.
 
         Raises:
             NotFound: there is no such thread.

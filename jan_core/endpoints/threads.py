@@ -29,7 +29,7 @@ class Threads(Endpoint):
 
     A thread's id is `<assistant>-<Unix seconds>-<salt>`: the id of its first assistant, or `jan`; ids of threads of
     one assistant sort by when they were made. What an update leaves out stays as it is; `metadata` and `parameters`
-    are replaced as a whole.
+    are replaced as a whole. `runs` is no thread's id over HTTP: that path belongs to runs.
 
     **Deleting** hides a thread at once and durably; what other endpoints hold of it is removed afterwards. The kernel
     does that, in any process that serves the store, also after a crash: for every id of `deleted` it calls `clear` of
@@ -38,6 +38,8 @@ class Threads(Endpoint):
 
     name: ClassVar[str] = "threads"
     schemas: ClassVar[str] = "jan_core.schemas.threads"
+    # POST /v1/threads/runs makes a thread and runs it; without runs it must not be the update of a thread.
+    reserved: ClassVar[frozenset[str]] = frozenset({"runs"})
 
     @operation("POST /v1/threads")
     @abstractmethod
@@ -49,7 +51,8 @@ class Threads(Endpoint):
 
         Raises:
             Conflict: the `Idempotency-Key` came before with another body.
-            InvalidRequest: the body has messages, and no messages module is chosen.
+            InvalidRequest: the body has messages, and no messages module is chosen; or no id can begin with the first
+                assistant's.
         """
 
     @operation("GET /v1/threads")
@@ -106,7 +109,12 @@ class Threads(Endpoint):
     @internal
     @abstractmethod
     async def put(self, thread: Thread) -> None:
-        """Store a thread with the id and times it has, in place of one of the same id. For copying and importing."""
+        """Store a thread with the id and times it has, in place of one of the same id. For copying and importing.
+
+        Raises:
+            Conflict: a thread of this id was deleted, and `forget` was not called for it yet.
+            InvalidRequest: the id cannot be one.
+        """
 
     @internal
     @abstractmethod

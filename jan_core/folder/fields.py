@@ -12,20 +12,24 @@ from jan_core.folder.objects import Damaged, line_of
 T = TypeVar("T", bound=BaseModel)
 
 
-def time_made(path: str, values: dict[str, Any]) -> Any:
-    """When the object was made, as its file says it; not checked yet.
+def time_made(path: str, values: dict[str, Any], content: bytes) -> int | float:
+    """When the object was made, as its file says it; its range is not checked yet.
 
     Args:
         path: of the file.
         values: what is in it.
+        content: its bytes.
 
     Raises:
-        Damaged: it does not say it.
+        Damaged: it does not say it, or not as a number.
     """
     # Applications before this one called it `created`.
-    found = values.get("created_at", values.get("created"))
+    name = "created_at" if "created_at" in values else "created"
+    found = values.get(name)
     if found is None:
         raise Damaged(path, 1, "`created_at` is missing, a time in Unix seconds")
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        raise Damaged(path, line_of(content, name), f"`{name}` must be a number, a time in Unix seconds")
     return found
 
 
@@ -46,6 +50,11 @@ def parameters_in(path: str, values: dict[str, Any], content: bytes) -> dict[str
     return found or {}
 
 
+def said(found: dict[str, Any]) -> dict[str, Any]:
+    """What a file sets, of the values that it may set. Null sets nothing; an empty text says that there is none."""
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def checked(schema: type[T], shown: dict[str, Any], path: str, content: bytes) -> T:
     """The object of the API. Fields that the schema does not have are left out.
 
@@ -62,9 +71,28 @@ def checked(schema: type[T], shown: dict[str, Any], path: str, content: bytes) -
         return schema.model_validate(shown, extra="ignore")
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        field = str(first["loc"][0]) if first["loc"] else ""
-        where = ".".join(str(step) for step in first["loc"])
-        raise Damaged(path, line_of(content, field), f"`{where}`: {first['msg']}") from None
+        where = steps_to(shown, first["loc"], missing=first["type"] == "missing")
+        message = first["msg"][:1].lower() + first["msg"][1:]
+        raise Damaged(path, line_of(content, where[0] if where else ""), f"`{'.'.join(where)}`: {message}") from None
+
+
+def steps_to(values: Any, place: tuple[int | str, ...], *, missing: bool) -> list[str]:
+    """The names on the way to what is wrong, without those that pydantic has for its own kinds and choices.
+
+    Args:
+        values: what was checked.
+        place: where pydantic says the fault is.
+        missing: what is wrong is that the last step is not there.
+    """
+    steps = []
+    for number, step in enumerate(place):
+        among = range(len(values)) if isinstance(values, list) else values if isinstance(values, dict) else ()
+        if step in among:
+            values = values[step]
+        elif not (missing and number == len(place) - 1):
+            continue
+        steps.append(str(step))
+    return steps
 
 
 def updated(before: dict[str, Any], item: BaseModel, names: Set[str]) -> dict[str, Any]:

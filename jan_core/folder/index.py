@@ -12,23 +12,27 @@ class Index:
     """Places by name. A name's place is a guess to be checked in the file: only 32 bits of a name are kept.
 
     It takes 18 to 36 bytes a name, however long the names are.
+
+    Attributes:
+        doubled: of the names that were noted twice, or look like another one, the 32 bits that are kept.
     """
 
-    __slots__ = ("_count", "_hashes", "_mask", "_places")
+    __slots__ = ("_count", "_hashes", "_mask", "_places", "doubled")
 
     def __init__(self) -> None:
+        self.doubled = set[int]()
         self._reserve(_FIRST)
 
     @property
     def size(self) -> int:
         """Bytes of memory it takes."""
-        return 12 * (self._mask + 1) + 256
+        return 12 * (self._mask + 1) + 64 * len(self.doubled) + 256
 
     def add(self, name: str, place: int) -> None:
         """Note that `name` is at `place`, an offset in the file.
 
-        Of names that look the same only the first eight are noted: a file in which one id stands a hundred thousand
-        times must not take the square of that.
+        Of names that look the same only the lowest seven places and the highest are noted: a file in which one id
+        stands a hundred thousand times must not take the square of that.
         """
         if 3 * self._count >= 2 * (self._mask + 1):
             hashes, places = self._hashes, self._places
@@ -39,20 +43,29 @@ class Index:
         self._put(_number(name), place)
 
     def places(self, name: str) -> list[int]:
-        """The places where `name` may be, in the order in which they were noted."""
+        """The places where `name` may be, in the order in which they are in the file."""
         number, found = _number(name), []
         slot = number & self._mask
         while other := self._hashes[slot]:
             if other == number:
                 found.append(self._places[slot])
             slot = slot + 1 & self._mask
+        found.sort()
         return found
 
+    def is_doubled(self, name: str) -> bool:
+        """Whether `name` was noted twice; once in millions also where another one looks like it."""
+        return _number(name) in self.doubled
+
     def _put(self, number: int, place: int) -> None:
-        slot, same = number & self._mask, 0
+        slot, same = number & self._mask, []
         while other := self._hashes[slot]:
-            same += other == number
-            if same == _SAME:
+            if other == number:
+                self.doubled.add(number)
+                same.append(slot)
+            if len(same) == _SAME:
+                last = max(same, key=self._places.__getitem__)
+                self._places[last] = max(self._places[last], place)
                 return
             slot = slot + 1 & self._mask
         self._hashes[slot] = number

@@ -135,6 +135,11 @@ class Memory:
         finally:
             guard.release()
 
+    def is_doubled(self, path: str, name: str) -> bool:
+        """Whether several elements of a file may have a name; True also where that is not known (any more)."""
+        known = self._get(path)
+        return known is None or known.index is None or known.index.is_doubled(name)
+
     def appended(self, path: str, end: int, element: bytes, found: os.stat_result, *, sure: bool) -> None:
         """Take in what this process appended.
 

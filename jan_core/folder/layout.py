@@ -6,7 +6,8 @@
     assistants/<assistant-id>/models/<id>/      models of its own
 
 A folder that holds threads is called a home of threads. An assistant's `thread_location` names the home of its new
-threads; a thread is found in whatever home it lies.
+threads; a thread is found in whatever home it lies: besides those that the assistants name, every home in which a
+thread was ever made is noted (`jan_core.folder.homes`).
 """
 
 from __future__ import annotations
@@ -19,14 +20,13 @@ from pathlib import Path
 
 from jan_core.errors import InvalidRequest
 from jan_core.folder.calls import DISK
+from jan_core.folder.homes import ASSISTANTS as ASSISTANTS
+from jan_core.folder.homes import THREADS as THREADS
+from jan_core.folder.homes import NotedHomes, clash, location_fault, parts_of
 from jan_core.folder.names import check_name, is_name
 from jan_core.folder.objects import Damaged, read_values
 from jan_core.folder.signature import Signature, is_folder, is_settled, signature
 
-THREADS = "threads"
-"""The name of a folder that holds threads."""
-ASSISTANTS = "assistants"
-"""The name of the folder that holds the assistants."""
 ASSISTANT_FILE = "assistant.json"
 """The name of an assistant's file."""
 DEFAULT_LOCATION = "ROOT/threads"
@@ -36,8 +36,6 @@ WATCHED = 64
 TRUSTED = 2.0
 REMEMBERED = 1024
 """Folders of which it is remembered that their names are on the disk."""
-
-_RESERVED = frozenset({"models", "files", "vector_stores"})
 
 _Seen = tuple[Signature | None, Signature | None]
 
@@ -58,6 +56,8 @@ class Layout:
         self._threads_slash = self.threads + os.sep
         self._known: dict[str, tuple[_Seen, bool, list[str]]] = {}
         self._homes: tuple[str, ...] = (self.threads,)
+        self.noted = NotedHomes(self.root)
+        self._noted: tuple[str, ...] = ()
         self._lasting: set[str] = set()
         self._looked = -TRUSTED
 
@@ -98,7 +98,8 @@ class Layout:
         """The home of new threads of an assistant: what its `thread_location` says, else the root's `threads/`.
 
         Raises:
-            InvalidRequest: the id cannot be a name; or `thread_location` leads out of the root.
+            InvalidRequest: the id cannot be a name; or `thread_location` leads out of the root, or a file
+                is on the way there.
         """
         path = os.path.join(self.assistant_folder(assistant_id), ASSISTANT_FILE)
         try:
@@ -106,7 +107,9 @@ class Layout:
         except (OSError, Damaged):
             return self.threads
         try:
-            return self.location(location, assistant_id)
+            home = self.location(location, assistant_id)
+            self._check_way(home, location)
+            return home
         except InvalidRequest as error:
             raise InvalidRequest(f"{path}: {error.message}", param="assistants", code=error.code) from None
 
@@ -125,33 +128,79 @@ class Layout:
             return self.threads
         if location == THREADS:
             return os.path.join(self.assistants, assistant_id, THREADS)
-        parts = location.removeprefix("ROOT/").split("/") if isinstance(location, str) and location != "ROOT" else []
-        if parts and parts[-1] == "":
-            parts.pop()
-        fault = _location_fault(parts)
-        if fault is None:
-            return os.path.join(self.root, *parts)
-        raise InvalidRequest(
-            f"`thread_location` is {ascii(location)[:200]}, {fault}. Write `ROOT/threads`, another path from the root "
-            "such as `work/threads`, or `threads` for a folder in the assistant's own.",
-            param="thread_location",
-            code="invalid_location",
-        )
+        fault = location_fault(location)
+        if fault is None and isinstance(location, str):
+            return os.path.join(self.root, *parts_of(location))
+        raise _refused(location, f"{fault}.")
+
+    def new_location(self, location: object, assistant_id: str) -> str:
+        """As `location`, of one that is to be set: also refused where it clashes with what is there. Blocks.
+
+        Args:
+            location: see `location`.
+            assistant_id: a checked name; what this assistant says up to now does not count.
+
+        Raises:
+            InvalidRequest: as `location`; or a file is on the way there; or another home lies in it, around it, or
+                differs from it in upper and lower case only.
+        """
+        path = self.location(location, assistant_id)
+        self._check_way(path, location)
+        self._looked = -TRUSTED
+        self.homes()
+        said = [home for name, (_, _, homes) in self._known.items() if name != assistant_id for home in homes]
+        other = clash(self.shown(path), [*map(self.shown, said), *self._noted])
+        if other is not None:
+            raise _refused(location, f"and threads lie in `ROOT/{other}`, or will: one cannot be inside the other.")
+        return path
+
+    def note_home(self, assistant_id: str) -> None:
+        """Note where threads of an assistant lie up to now, before its `thread_location` changes or it goes. Blocks.
+
+        Raises:
+            OSError: it cannot be noted.
+        """
+        try:
+            path = self.home(assistant_id)
+            if path != self.threads and is_folder(path):
+                self.make_home(path)
+        except InvalidRequest:
+            pass
 
     def homes(self) -> tuple[str, ...]:
         """All homes of threads as they are now: the root's first, then the others that exist, by path."""
         now = time.monotonic()
-        if len(self._known) > WATCHED and now - self._looked < TRUSTED:
+        noted = self.noted.names()
+        if len(self._known) > WATCHED and now - self._looked < TRUSTED and noted == self._noted:
             return self._homes
         try:
             names = [name for name in os.listdir(self.assistants) if is_name(name)]
         except OSError:
             names = []
         known = {name: self._home_of(name, self._known.get(name)) for name in names}
-        others = {path for _, _, homes in known.values() for path in homes if path != self.threads and is_folder(path)}
-        self._known, self._looked = known, now
-        self._homes = (self.threads, *sorted(others))
+        said = {path for _, _, homes in known.values() for path in homes}
+        others = said.union(os.path.join(self.root, *parts_of(name)) for name in noted) - {self.threads}
+        self._known, self._noted, self._looked = known, noted, now
+        self._homes = (self.threads, *sorted(path for path in others if is_folder(path)))
         return self._homes
+
+    def make_home(self, path: str) -> None:
+        """Make a home of threads durably, and note it, so that what is made in it is found for ever. Blocks.
+
+        Args:
+            path: what `home` or `location` returned.
+
+        Raises:
+            InvalidRequest: see `check_writable`.
+            OSError: it cannot be made, or not be noted.
+        """
+        name = self.shown(path)
+        if name != THREADS and not name.startswith(ASSISTANTS + "/") and name not in self.noted.names():
+            self.make_folder(self.threads)
+            self.noted.add(name)
+        self.make_folder(path)
+        if path not in self._homes:
+            self._looked = -TRUSTED
 
     def shown(self, path: str) -> str:
         """A path below the root as people write it: `threads/<id>/model.json`."""
@@ -206,6 +255,12 @@ class Layout:
             self._lasting.clear()
         self._lasting.add(path)
 
+    def _check_way(self, path: str, location: object) -> None:
+        while path not in (self.threads, self.root):
+            if os.path.lexists(path) and not is_folder(path):
+                raise _refused(location, f"and {path} is no folder.")
+            path = os.path.dirname(path)
+
     def _make_above(self, parent: str) -> None:
         if len(parent) >= len(self.root):
             self.make_folder(parent)
@@ -246,17 +301,10 @@ class Layout:
         return seen, all(is_settled(one, now) for one in seen), homes
 
 
-def _location_fault(parts: list[str]) -> str | None:
-    if not parts:
-        return "which is no path"
-    for part in parts:
-        if not is_name(part):
-            return f"and {ascii(part)[:100]} cannot be the name of a folder here"
-    first = parts[0].lower()
-    if first in _RESERVED:
-        return f"and `{parts[0]}` holds something else"
-    if first == ASSISTANTS and not (len(parts) == 3 and parts[2] == THREADS):
-        return f"and `{parts[0]}` holds something else"
-    if first == THREADS and len(parts) > 1:
-        return "which lies where threads lie"
-    return None
+def _refused(location: object, why: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"`thread_location` is {ascii(location)[:200]}, {why} Write `ROOT/threads`, another path from the root "
+        "such as `work/threads`, or `threads` for a folder in the assistant's own.",
+        param="thread_location",
+        code="invalid_location",
+    )

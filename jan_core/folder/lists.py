@@ -7,6 +7,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +18,7 @@ from jan_core.folder.known import BUDGET, Memory
 from jan_core.folder.locks import Locked, Locks
 from jan_core.folder.objects import Damaged
 from jan_core.folder.replace import remove_leftovers, replace_file
-from jan_core.folder.views import Astray, LinesView, ListView, Names, Read, ScannedView
+from jan_core.folder.views import Astray, LinesView, ListView, Names, Read, ScannedView, has_name
 
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ SETTLED = 2.0
 AT_ONCE = 1 << 18
 """Bytes that are read at once, at most: a millisecond or two to make objects of them."""
 
+_NO_FILE = "this is no file"
 _LOOKS = 3
 _REPAIR_PATIENCE = 5.0
 
@@ -110,8 +112,9 @@ class Lists:
             def places(name: str, anew: bool) -> list[int]:
                 return self.memory.places(path, descriptor, found, name, anew=anew, at_once=at_once)
 
+            doubled = partial(self.memory.is_doubled, path)
             read = _frugal(DISK.read_at_once) if at_once else DISK.read
-            return look(LinesView(descriptor, found.st_size, self.names, places, read))
+            return look(LinesView(descriptor, found.st_size, self.names, places, doubled, read))
         finally:
             DISK.close(descriptor)
 
@@ -200,11 +203,11 @@ class Change:
         lists._write(path, [*lists._load(path).elements, element])
 
     def edit(self, name: str, edited: Callable[[bytes], bytes | None]) -> bool:
-        """Change or remove the oldest element of this name. The file is written anew.
+        """Change or remove the element of this name; where there are several, all. The file is written anew.
 
         Args:
-            name: one of those that the element has.
-            edited: gets the element and returns the new one; None removes it. It may raise.
+            name: one of those that the element has, and that stands in its text as it is.
+            edited: gets the element and returns the new one; None removes it. It may raise. It gets the oldest first.
 
         Returns:
             False where there is no such element.
@@ -220,9 +223,12 @@ class Change:
                 return False
             elements = lists._load(self._path).elements
             if raw in elements:  # else somebody saved the file from an editor in between
-                place = elements.index(raw)
-                new = edited(raw)
-                lists._write(self._path, elements[:place] + ([] if new is None else [new]) + elements[place + 1 :])
+                text = name.encode()
+                after = [
+                    edited(one) if one == raw or (text in one and has_name(lists.names, one, name)) else one
+                    for one in elements
+                ]
+                lists._write(self._path, [one for one in after if one is not None])
                 return True
         raise OSError(0, "it is being changed by somebody else", self._path)
 
@@ -234,6 +240,14 @@ class Change:
         """
         self._lists._write(self._path, elements)
 
+    def elements(self) -> list[bytes]:
+        """All elements, the oldest first. Of a broken file a copy is made: what is not returned would be lost.
+
+        Raises:
+            Damaged, OSError: see `Lists.read`.
+        """
+        return self._lists._load(self._path).elements
+
     def mend(self) -> int:
         """Put a broken file in order: what can be read stays, and a copy of what the file was is kept beside it.
 
@@ -243,7 +257,7 @@ class Change:
         Raises:
             OSError: it was not done, or that could not be made certain.
         """
-        elements = self._lists._load(self._path).elements
+        elements = self.elements()
         self._lists._write(self._path, elements)
         return len(elements)
 
@@ -270,6 +284,8 @@ class Change:
     def remove(self) -> None:
         """Remove the file, and the copies that were kept of broken ones. Nothing where there are none.
 
+        A folder of that name is no list, and stays.
+
         Raises:
             OSError: something of it may still be there.
         """
@@ -279,8 +295,9 @@ class Change:
         except FileNotFoundError:
             return
         for one in found:
-            if one == name or one.startswith(name + BROKEN):
-                DISK.unlink(os.path.join(folder, one))
+            path = os.path.join(folder, one)
+            if (one == name or one.startswith(name + BROKEN)) and (os.path.islink(path) or not os.path.isdir(path)):
+                DISK.unlink(path)
         DISK.sync_folder(folder)
         self._lists.memory.forget(self._path)
         self._lists.suspect.discard(self._path)
@@ -308,6 +325,8 @@ class Change:
         except OSError as error:
             if os.path.islink(path):
                 raise Astray from error  # a link is not written through, but replaced
+            if os.path.isdir(path):
+                raise Damaged(path, 1, _NO_FILE) from None
             raise
         try:
             found = _checked(path, descriptor)
@@ -346,7 +365,7 @@ def _frugal(read: Read) -> Read:
 def _checked(path: str, descriptor: int) -> os.stat_result:
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
-        raise Damaged(path, 1, "this is no file")
+        raise Damaged(path, 1, _NO_FILE)
     return found
 
 

@@ -99,10 +99,18 @@ def _parse(path: str, content: bytes) -> dict[str, Any]:
     except ValueError as error:  # UnicodeEncodeError is one too
         raise Damaged(path, 1, f"a value that JSON does not allow: {str(error)[:100]!a}") from None
     if not isinstance(values, dict):
-        raise Damaged(path, 1, f"a {type(values).__name__} where an object {{…}} belongs")
+        raise Damaged(path, 1, f"{_kind(values)} where an object {{…}} belongs")
     if content.count(b"[") + content.count(b"{") > DEEPEST and _depth(values) > DEEPEST:
         raise Damaged(path, 1, f"nested more than {DEEPEST} deep")
     return values
+
+
+def _kind(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, list):
+        return "an array"
+    return "a string" if isinstance(value, str) else "a number"
 
 
 def _depth(values: Any) -> int:

@@ -7,6 +7,7 @@ whole (`ScannedView`). Both say the same of a list that both can read.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -86,6 +87,21 @@ class ListView(ABC):
         """
 
     @abstractmethod
+    def is_doubled(self, name: str) -> bool:
+        """Whether several elements may have a name. To be called after `find`, and costs next to nothing then.
+
+        Returns:
+            True where they have, and once in millions where they have not.
+        """
+
+    @abstractmethod
+    def all_of(self, name: str) -> list[Element]:
+        """All elements of a name, the oldest first; of more than eight the oldest and the newest, and some of the rest.
+
+        To be called after `find`.
+        """
+
+    @abstractmethod
     def line(self, element: Element) -> int:
         """The line of the file on which an element begins, from 1. It may have to read all before it."""
 
@@ -109,6 +125,7 @@ class ScannedView(ListView):
     def __init__(self, scanned: Scanned, names: Names) -> None:
         self._scanned = scanned
         self._names = names
+        self._counted: Counter[str] | None = None
 
     def newest_first(self, before: Element | None = None, *, holding: Holding = ()) -> Iterator[Element]:
         """See `ListView`."""
@@ -128,6 +145,16 @@ class ScannedView(ListView):
         """See `ListView`."""
         return next((one for one in self.oldest_first() if has_name(self._names, one.raw, name)), None)
 
+    def is_doubled(self, name: str) -> bool:
+        """See `ListView`."""
+        if self._counted is None:
+            self._counted = Counter(name for raw in self._scanned.elements for name in _names_of(self._names, raw))
+        return self._counted[name] > 1
+
+    def all_of(self, name: str) -> list[Element]:
+        """See `ListView`."""
+        return [one for one in self.oldest_first() if has_name(self._names, one.raw, name)]
+
     def line(self, element: Element) -> int:
         """See `ListView`."""
         return self._scanned.lines[element.place]
@@ -144,6 +171,7 @@ class LinesView(ListView):
         size: of the file.
         names: gives the names of an element.
         places: gives the places where an element may be, by name; called with `True` for a thorough look.
+        doubled: whether several elements may have a name; called after `places` alone.
         read: how to read.
 
     Raises:
@@ -157,11 +185,13 @@ class LinesView(ListView):
         size: int,
         names: Names,
         places: Callable[[str, bool], Iterable[int]],
+        doubled: Callable[[str], bool],
         read: Read = DISK.read,
     ) -> None:
         self._descriptor = descriptor
         self._names = names
         self._places = places
+        self._doubled = doubled
         self._read = read
         self._from = max(0, size - WINDOW)
         self._window = read(descriptor, size - self._from, self._from)
@@ -226,13 +256,25 @@ class LinesView(ListView):
         """See `ListView`."""
         self._check_end()
         for again in (False, True) if thorough else (False,):
-            for place in self._places(name, again):
-                if place >= self.end:
-                    raise Astray  # added since this view was made
-                element = next(self.oldest_first(Element(place - len(BETWEEN), b"")))
-                if has_name(self._names, element.raw, name):
-                    return element
+            for element in self._elements_of(name, again):
+                return element
         return None
+
+    def is_doubled(self, name: str) -> bool:
+        """See `ListView`."""
+        return self._doubled(name)
+
+    def all_of(self, name: str) -> list[Element]:
+        """See `ListView`."""
+        return [*self._elements_of(name, False)]
+
+    def _elements_of(self, name: str, again: bool) -> Iterator[Element]:
+        for place in self._places(name, again):
+            if place >= self.end:
+                raise Astray  # added since this view was made
+            element = next(self.oldest_first(Element(place - len(BETWEEN), b"")))
+            if has_name(self._names, element.raw, name):
+                yield element
 
     def line(self, element: Element) -> int:
         """See `ListView`."""
@@ -300,10 +342,14 @@ def parsed(raw: bytes) -> dict[str, Any]:
 
 def has_name(names: Names, raw: bytes, name: str) -> bool:
     """Whether an element has a name; one that cannot be parsed has none."""
+    return name in _names_of(names, raw)
+
+
+def _names_of(names: Names, raw: bytes) -> Iterable[str]:
     try:
-        return name in names(parsed(raw))
+        return names(parsed(raw))
     except Astray:
-        return False
+        return ()
 
 
 def _shaped(raw: bytes) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from jan_core.folder.names import is_name
+from jan_core.folder.homes import THREADS, location_fault
 from jan_core.importing.threads import Names
 from jan_core.importing.values import fields, items, pairs, seconds, text
 from jan_core.schemas.assistants import Assistant
@@ -44,7 +44,7 @@ def as_assistant(raw: Mapping[str, Any], assistant_id: str, modified: int, names
         if said is not None:
             data[name] = said[:longest]
     place = text(raw.get("thread_location"))
-    if place is not None and all(map(is_name, place.rstrip("/").split("/"))):
+    if place is not None and (place == THREADS or location_fault(place) is None):
         data["thread_location"] = place
     elif place is not None:
         notes.append("thread_location was left out: it is no place in this root")

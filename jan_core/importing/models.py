@@ -161,7 +161,14 @@ def _converted(raw: dict[str, Any], notes: list[str]) -> dict[str, Any]:
         del flat["embedding"]  # the newer app writes it of every model that it was not told to embed with
     if "typ_p" in flat:
         flat["typical_p"] = flat.pop("typ_p")
-    settings = {name: value for name, value in fields(raw.get("settings")).items() if name not in _PATHS}
+    given = fields(raw.get("settings"))
+    if text(given.get("prompt_template"), raw.get("prompt_template")) is not None:
+        notes.append("prompt_template was left out: the file's own template counts, or settings.chat_template")
+    if raw.get("engine") in _OWN_ENGINE:
+        notes.append(f"engine {raw['engine']!r} was left out: the file's format says which one it is")
+    if text(raw.get("format")) is not None:
+        notes.append("format was left out: the file itself says it")
+    settings = {name: value for name, value in given.items() if name not in _PATHS}
     settings |= {name: value for name, value in flat.items() if name in _LOADING}
     parameters = fields(raw.get("parameters")) | {n: v for n, v in flat.items() if n not in _LOADING}
     made["settings"] = _taken(settings, _LOADING, "settings", notes)

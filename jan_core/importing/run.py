@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jan_core.errors import JanError
-from jan_core.folder.layout import Layout
+from jan_core.errors import InvalidRequest, JanError
+from jan_core.folder.calls import DISK
+from jan_core.folder.layout import ASSISTANTS, Layout
+from jan_core.folder.names import is_name
 from jan_core.folder.objects import Damaged
 from jan_core.importing.assistants import as_assistant
 from jan_core.importing.messages import ARRAY, LINES
@@ -17,7 +19,7 @@ from jan_core.importing.models import read_model
 from jan_core.importing.placing import OF_ASSISTANT, OF_THREAD, place_files, place_instructions, place_model
 from jan_core.importing.reading import Unreadable, read_object
 from jan_core.importing.report import Item, Kind, Report
-from jan_core.importing.source import ASSISTANT, Source, look
+from jan_core.importing.source import ASSISTANT, Source, listed, look
 from jan_core.importing.storing import PROTECTED, store_assistant, store_conversation
 from jan_core.importing.threads import THREAD, Names, embedded_assistants, read_conversation
 from jan_core.importing.values import as_name, text
@@ -26,6 +28,7 @@ from jan_core.schemas.pages import PageQuery
 if TYPE_CHECKING:
     from jan_core.app import Jan
     from jan_core.pull.progress import Progress
+    from jan_core.schemas.threads import Thread
 
 
 AT_ONCE = 8
@@ -59,11 +62,13 @@ class Import:
 
     def models(self) -> None:
         """Bring the models. Blocks; what fails is told in the report, and costs that one model only."""
-        taken: dict[str, str] = {}
+        names: dict[Path, dict[str, str]] = {}
         for below, folder in self._source.models:
             model = read_model(folder, below, self._source.folder)
+            place = self._models_place(folder)
+            taken = names.setdefault(place, {})
             name = as_name(model.known_as[0], taken)
-            item = self._begin("model", name, folder)
+            item = self._begin("model", name, folder, model.known_as[0])
             if model.damaged is not None:
                 _tell(item, model.damaged)
                 continue
@@ -73,11 +78,19 @@ class Import:
             taken[name.lower()] = model.known_as[0]
             self._called = dict.fromkeys(model.known_as, name) | self._called
             item.notes += model.notes
-            place = Path(self._layout.root) / "models"
             try:
                 place_model(place, model, name, item, self._copy, self._dry, self._progress)
             except OSError as error:
                 _fail(item, error)
+
+    def _models_place(self, folder: Path) -> Path:
+        """Where a model is brought: to the assistant of the name that it belonged to, else to the root's models."""
+        parts = folder.relative_to(self._source.folder).parts
+        if parts[0] == ASSISTANTS and is_name(parts[1]):
+            twins = [name for name in listed(self._layout.assistants) if name.lower() == parts[1].lower()]
+            if twins in ([], [parts[1]]):
+                return Path(self._layout.assistant_models(parts[1]))
+        return Path(self._layout.root) / "models"
 
     async def conversations(self, jan: Jan) -> None:
         """Bring the assistants and the threads; what fails is told in the report, and costs that one thing only.
@@ -103,7 +116,7 @@ class Import:
                 name = as_name(foreign, {name.lower(): ""})
             called[foreign] = name
             taken[name.lower()] = foreign
-            item = self._begin("assistant", name, path)
+            item = self._begin("assistant", name, path, foreign)
             if isinstance(raw, Unreadable):
                 _tell(item, raw)
                 continue
@@ -115,6 +128,7 @@ class Import:
                 if path.name == ASSISTANT and item.outcome != "skipped":
                     place = Path(self._layout.assistant_folder(name))
                     place_files(path.parent, OF_ASSISTANT, place, item, self._dry)
+                    item.notes += [f"{name}/ was left out: there is no such thing here" for name in _left(path.parent)]
             except (JanError, OSError) as error:
                 _fail(item, error)
         return called, instructions
@@ -156,13 +170,18 @@ class Import:
         for folder in self._source.threads:
             thread_id = as_name(folder.name, seen)
             seen.setdefault(thread_id.lower(), folder.name)
-            yield folder, self._begin("thread", thread_id, folder)
+            yield folder, self._begin("thread", thread_id, folder, folder.name)
 
     async def _thread(self, jan: Jan, folder: Path, item: Item, names: Names) -> None:
         try:
             found = read_conversation(folder, item.id, names)
             item.problems, item.notes = found.problems, found.notes
-            await store_conversation(jan, found, item, self._dry)
+            made = self._make_place(folder, item, found.thread, names)
+            try:
+                await store_conversation(jan, found, item, self._dry)
+            finally:
+                if made is not None:
+                    _remove_empty(made)
             if item.outcome != "skipped":
                 place = Path(self._layout.thread_folder(item.id))
                 place_files(folder, OF_THREAD, place, item, self._dry)
@@ -173,8 +192,34 @@ class Import:
         except (JanError, OSError, Damaged) as error:
             _fail(item, error)
 
-    def _begin(self, kind: Kind, name: str, path: Path) -> Item:
+    def _make_place(self, folder: Path, item: Item, thread: Thread, names: Names) -> str | None:
+        """Make the folder of a thread in the home that it had there; its messages, which come first, go where it is."""
+        layout, parts = self._layout, [*folder.parent.relative_to(self._source.folder).parts]
+        first = thread.assistants[0].assistant_id if thread.assistants else PROTECTED
+        if os.path.isdir(layout.thread_folder(thread.id)):
+            return None
+        if parts[0] == ASSISTANTS:
+            parts[1] = names.assistants.get(parts[1], parts[1])
+        try:
+            home = layout.new_location("ROOT/" + "/".join(parts), first if is_name(first) else PROTECTED)
+        except InvalidRequest:
+            item.notes.append(f"it does not lie in {'/'.join(parts)} here: that can be no place for threads")
+            return None
+        try:
+            usual = layout.home(first)
+        except InvalidRequest:
+            usual = ""
+        if home == usual == layout.threads or self._dry:
+            return None
+        layout.make_home(home)
+        path = os.path.join(home, thread.id)
+        layout.make_folder(path)
+        return path
+
+    def _begin(self, kind: Kind, name: str, path: Path, foreign: str) -> Item:
         item = Item(kind, name, "skipped", path, why="it was not finished")
+        if name != foreign:
+            item.notes.append(f"its id {foreign!r} became {name!r}")
         self.report.items.append(item)
         return item
 
@@ -188,6 +233,18 @@ async def _known_assistants(jan: Jan) -> list[str]:
         if not page.has_more or page.last_id is None:
             return found
         after = page.last_id
+
+
+def _left(folder: Path) -> list[str]:
+    """Folders of a foreign assistant that are not brought, although there is something in them."""
+    return [name for name in ("memory",) if listed(folder / name)]
+
+
+def _remove_empty(folder: str) -> None:
+    try:
+        DISK.rmdir(folder)
+    except OSError:  # the thread is in it
+        pass
 
 
 def _size(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""What lies where in a foreign root. Only names are looked at; nothing is opened."""
+"""What lies where in a foreign root. Names are looked at, and what assistants say of where their threads lie."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jan_core.errors import InvalidRequest
+from jan_core.folder.layout import Layout
 from jan_core.importing.messages import ARRAY, LINES
 from jan_core.importing.threads import THREAD
 
@@ -69,15 +70,17 @@ def _holds(source: Source) -> bool:
 
 def _look(folder: Path) -> Source:
     source = Source(folder)
+    owned: list[Path] = []
     threads = [folder / "threads"]
     for one in _folders(folder / "assistants"):
         if (one / ASSISTANT).exists():
             source.assistants.append(one)
         threads.append(one / "threads")
-    for place in threads:
+        owned.append(one / "models")
+    threads += map(Path, Layout(folder).homes())
+    for place in dict.fromkeys(threads):
         source.threads += [one for one in _folders(place) if any((one / n).exists() for n in (THREAD, ARRAY, LINES))]
-    for name in _MODELS:
-        place = folder / name
+    for place in [*(folder / name for name in _MODELS), *owned]:
         source.models += [(one.relative_to(place).as_posix(), one) for one in _models(place, 0)]
     return source
 
@@ -86,7 +89,7 @@ def _models(place: Path, depth: int) -> Iterator[Path]:
     if depth == DEEPEST:
         return
     for one in _folders(place):
-        names = _names(one)
+        names = listed(one)
         if any(name in _MODEL_FILES or is_weights(name) for name in names):
             yield one
         else:
@@ -99,10 +102,11 @@ def is_weights(name: str) -> bool:
 
 
 def _folders(place: Path) -> list[Path]:
-    return [place / name for name in _names(place) if not name.startswith(".") and (place / name).is_dir()]
+    return [place / name for name in listed(place) if not name.startswith(".") and (place / name).is_dir()]
 
 
-def _names(place: Path) -> list[str]:
+def listed(place: Path | str) -> list[str]:
+    """The names in a folder that can be printed, in order; none where there is no folder, or it cannot be read."""
     try:
         # A name that is no text cannot be the id of anything, and would break whatever prints it.
         return sorted(name for name in os.listdir(place) if name.isprintable())

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jan_core.importing.messages import read_messages
+from jan_core.importing.messages import ARRAY, LINES, read_messages
 from jan_core.importing.reading import Unreadable, read_object
 from jan_core.importing.values import fields, items, pairs, seconds, text
 from jan_core.schemas.messages import Message
@@ -19,6 +19,7 @@ from jan_core.schemas.threads import Thread, ThreadAssistant, ThreadParameters
 THREAD, MODEL = "thread.json", "model.json"
 """The file of the thread itself, and the one of what answers in it."""
 
+_BARE = f"its {THREAD} is damaged: the messages were brought without what stands there"
 _LOADING = ("stream", "engine", "ctx_len", "ngl", "prompt_template", "embedding", "cpu_threads", "n_parallel")
 
 
@@ -70,15 +71,21 @@ def read_conversation(folder: Path, thread_id: str, names: Names) -> Conversatio
         names: what its assistants and models are called here.
 
     Raises:
-        Unreadable: its `thread.json` is damaged, or the messages cannot be read at all.
+        Unreadable: its `thread.json` is damaged and there are no messages, or these cannot be read at all.
     """
     notes: list[str] = []
+    problems: list[Unreadable] = []
     raw: dict[str, Any] = {}
     if os.path.lexists(folder / THREAD):
-        raw = read_object(folder / THREAD)
+        try:
+            raw = read_object(folder / THREAD)
+        except Unreadable as error:
+            if not any((folder / name).exists() for name in (ARRAY, LINES)):
+                raise
+            problems.append(error)
+            notes.append(_BARE)
     else:
         notes.append(f"it had no {THREAD}")
-    problems: list[Unreadable] = []
     messages = read_messages(folder, thread_id, names.assistants, problems, notes)
     created = seconds(raw.get("created_at"), raw.get("created"), messages[0].created_at if messages else None)
     if created is None:
@@ -94,7 +101,12 @@ def read_conversation(folder: Path, thread_id: str, names: Names) -> Conversatio
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in wrong["loc"])
-        raise Unreadable(folder / THREAD, f"{where}: {wrong['msg']}") from None
+        damage = Unreadable(folder / THREAD, f"{where}: {wrong['msg']}")
+        if not messages:
+            raise damage from None
+        problems.append(damage)
+        notes.append(_BARE)
+        thread = Thread(id=thread_id, created_at=created)
     return Conversation(thread, messages, instructions, problems, notes)
 
 
@@ -111,6 +123,9 @@ def _values(raw: dict[str, Any], own: dict[str, Any], names: Names, notes: list[
     described = [*embedded_assistants(raw)]
     first = described[0][1] if described else {}
     model = fields(first.get("model")) or fields(raw.get("model"))
+    engine = text(model.get("engine"))
+    if engine is not None:
+        notes.append(f"engine {engine[:40]!r} was left out: the model says which one answers")
     metadata = dict(fields(raw.get("metadata")))
     metadata.pop("lastMessage", None)
     title = text(raw.get("title"), raw.get("summary"), metadata.get("title"))
@@ -141,7 +156,10 @@ def _parameters(found: dict[str, Any], notes: list[str]) -> dict[str, Any] | Non
     """The parameters of a thread that can be used here, one by one."""
     kept: dict[str, Any] = {}
     for name, value in found.items():
-        if value is None or value in ("", [], {}) or name in _LOADING:
+        if value is None or value in ("", [], {}) or name == "stream":
+            continue
+        if name in _LOADING:
+            notes.append(f"parameters.{name} was left out: it is the model's, not a thread's")
             continue
         try:
             ThreadParameters.model_validate({name: value})

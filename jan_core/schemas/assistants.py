@@ -67,14 +67,15 @@ class AssistantRequest(Request):
     avatar: Avatar | None = None
     """A picture: an address, or a character. Jan's own."""
     thread_location: Place | None = None
-    """Where its threads lie: `ROOT/threads`, another path from the root, or `threads` in its own folder. Jan's own."""
+    """Where its threads lie: `ROOT/threads`, another path from the root, or `threads` in its own folder. A name that
+    the root needs is refused, and so is a place in or around another one. Jan's own."""
 
 
 class AssistantUpdate(Request):
-    """What is to change of an assistant. A field that is left out stays; null removes the value."""
+    """What is to change of an assistant. A field that is left out stays; null, where it may be, removes the value."""
 
     model: Omittable[ModelId] = None
-    """The model that answers."""
+    """The model that answers. An assistant of the API always has one, so it cannot be null."""
     name: Name | None = None
     """What people call it."""
     description: Description | None = None
@@ -98,7 +99,7 @@ class AssistantUpdate(Request):
     avatar: Avatar | None = None
     """A picture: an address, or a character. Jan's own."""
     thread_location: Place | None = None
-    """Where threads made from now on lie. Jan's own."""
+    """Where threads made from now on lie; those that are there stay where they are, and are found. Jan's own."""
 
 
 class Assistant(Reply):

@@ -87,14 +87,15 @@ class MessageRequest(Request):
     attachments: Many[Attachment] | None = None
     """Files that belong to it."""
     content: MessageText | Annotated[Many[RequestPart], Field(min_length=1)]
-    """A text, or parts: texts and images. It may be an empty text only with `attachments`."""
+    """A text, or parts: texts and images. A text may be empty only with `attachments`."""
     metadata: Metadata | None = None
     """Pairs that are kept with it."""
 
     @field_validator("content")
     @classmethod
     def _check(cls, value: Any, info: ValidationInfo) -> Any:
-        if value == "" and not info.data.get("attachments"):
+        texts = [value] if isinstance(value, str) else [one.text for one in value if isinstance(one, TextRequestPart)]
+        if "" in texts and not info.data.get("attachments"):
             raise PydanticCustomError("empty_message", "some text, or attachments beside it")
         return value
 

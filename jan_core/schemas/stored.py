@@ -15,7 +15,7 @@ from math import isfinite
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 MILLISECONDS = 10**11
 """Times above it are milliseconds: in seconds it would be the year 5138."""
@@ -47,7 +47,9 @@ class _Mended:
 
 
 def _seconds(value: Any) -> Any:
-    """Milliseconds and fractions, as older applications wrote them, to whole seconds."""
+    """Milliseconds and fractions, as older applications wrote them, to whole seconds. A text or a truth is no time."""
+    if isinstance(value, str | bool):
+        raise PydanticCustomError("no_time", "it should be a number, a time in Unix seconds")
     if isinstance(value, float) and isfinite(value):
         value = int(value)
     if isinstance(value, int) and value > MILLISECONDS:

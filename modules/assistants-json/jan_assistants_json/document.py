@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from jan_core.folder.fields import checked, parameters_in, time_made
+from jan_core.folder.fields import checked, parameters_in, said, time_made
+from jan_core.ids import now
 from jan_core.schemas.assistants import Assistant
 
 MODEL = "model.json"
 """The file, beside the assistant's, of what answers."""
+DEFAULT = "jan"
+"""The assistant that is always there."""
 SETTINGS = ("model", "instructions", "tools", "temperature", "top_p", "response_format", "reasoning_effort")
 """Fields of an assistant that say how a model answers."""
 
@@ -40,7 +43,7 @@ def assistant_of(
         Damaged: a required field is missing, or one has a wrong type.
     """
     shown = {name: values.get(name) for name in Assistant.model_fields}
-    shown["created_at"] = time_made(path, values)
+    shown["created_at"] = time_made(path, values, content)
     shown["model"] = model_of(values, ("model",))
     if beside is not None:
         shown["model"] = shown["model"] or model_of(beside)
@@ -54,6 +57,21 @@ def assistant_of(
     return checked(Assistant, shown, path, content)
 
 
+def default_values() -> dict[str, Any]:
+    """What is in a new `assistant.json` of the assistant that is always there."""
+    return {
+        "id": DEFAULT,
+        "object": "assistant",
+        "created_at": now(),
+        "name": "Jan",
+        "description": "A global assistant for any model in models/.",
+        "model": None,
+        "instructions": None,
+        "tools": [],
+        "metadata": {},
+    }
+
+
 def own_settings(assistant: Assistant, values: dict[str, Any]) -> dict[str, Any]:
     """What `assistant.json` itself sets, by the names of settings.
 
@@ -64,9 +82,10 @@ def own_settings(assistant: Assistant, values: dict[str, Any]) -> dict[str, Any]
     told = assistant.model_dump(mode="json", include=set(SETTINGS))
     told["model"] = model_of(values, ("model",))
     told["instructions"] = values.get("instructions")
+    # None is the default, and says nothing.
+    told["tools"] = told["tools"] or None
     parameters = values.get("parameters")
-    found = {**(parameters if isinstance(parameters, dict) else {}), **_said(told)}
-    return _said(found)
+    return said({**(parameters if isinstance(parameters, dict) else {}), **said(told)})
 
 
 def settings_beside(path: str, values: dict[str, Any], content: bytes) -> dict[str, Any]:
@@ -76,8 +95,7 @@ def settings_beside(path: str, values: dict[str, Any], content: bytes) -> dict[s
         Damaged: `parameters` is no object.
     """
     parameters = parameters_in(path, values, content)
-    found = {**parameters, "model": model_of(values), "instructions": values.get("instructions")}
-    return _said(found)
+    return said({**parameters, "model": model_of(values), "instructions": values.get("instructions")})
 
 
 def model_of(values: dict[str, Any], names: tuple[str, ...] = ("model", "id")) -> str | None:
@@ -89,10 +107,6 @@ def model_of(values: dict[str, Any], names: tuple[str, ...] = ("model", "id")) -
         if isinstance(found, str) and found not in ("", "*"):
             return found
     return None
-
-
-def _said(found: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in found.items() if value not in (None, "", [])}
 
 
 def _tools(found: Any) -> Any:

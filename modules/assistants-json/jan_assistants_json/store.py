@@ -14,7 +14,14 @@ import anyio
 import anyio.to_thread
 from typing_extensions import override
 
-from jan_assistants_json.document import MODEL, assistant_of, own_settings, settings_beside
+from jan_assistants_json.document import (
+    DEFAULT,
+    MODEL,
+    assistant_of,
+    default_values,
+    own_settings,
+    settings_beside,
+)
 from jan_assistants_json.files import AssistantFiles
 from jan_core.endpoints.assistants import Assistants
 from jan_core.errors import Conflict, InvalidRequest, JanError, NotFound
@@ -48,8 +55,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("jan")
 
-DEFAULT = "jan"
-"""The assistant that is always there."""
 READERS = 4
 """Threads that read, at most."""
 WRITERS = 4
@@ -96,7 +101,7 @@ class AssistantsJson(Assistants):
     @override
     async def create(self, body: AssistantRequest) -> Assistant:
         if body.thread_location is not None:
-            self._layout.location(body.thread_location, DEFAULT)
+            await self._read(self._layout.new_location, body.thread_location, DEFAULT)
 
         async def new() -> dict[str, Any]:
             return Assistant.of(body, id=new_id("asst_"), created_at=now()).model_dump(mode="json")
@@ -113,6 +118,7 @@ class AssistantsJson(Assistants):
     async def list(self, query: PageQuery) -> AssistantPage:
         asked = Asked(query.limit, query.order, query.after, query.before)
         with answered("The assistants cannot be listed"):
+            await self._made_again()
             leaf = await self._shelf.page(asked, partial(self._files.look, learn=self._catalogue.learn))
         if not all(one.model for one in leaf.items):
             first = await self._first_model()
@@ -129,8 +135,10 @@ class AssistantsJson(Assistants):
     async def update(self, assistant_id: str, body: AssistantUpdate) -> Assistant:
         check_name(assistant_id, param="assistant_id")
         if body.thread_location is not None:
-            self._layout.location(body.thread_location, assistant_id)
+            await self._read(self._layout.new_location, body.thread_location, assistant_id)
         with answered(_which(assistant_id, "was not changed"), param="assistant_id"):
+            if assistant_id == DEFAULT:
+                await self._made_again()
             return await self._shown(await self._write(self._update, assistant_id, body))
 
     @override
@@ -165,8 +173,24 @@ class AssistantsJson(Assistants):
         except Unread:
             record = await self._read(partial(self._files.find, assistant_id, may_read=True))
         if record is None:
+            if assistant_id == DEFAULT and await self._made_again():
+                return await self._find(assistant_id)
             raise _not_found(assistant_id)
         return record
+
+    async def _made_again(self) -> bool:
+        """Make the default assistant where somebody removed its file while this runs; False where it was not made."""
+        if not self._lacks_default():
+            return False
+        try:
+            await self._write(self._prepare)
+        except (OSError, JanError):
+            return False
+        return not self._lacks_default()
+
+    def _lacks_default(self) -> bool:
+        path = os.path.join(self._layout.assistants, DEFAULT, ASSISTANT_FILE)
+        return not os.path.lexists(path) and os.path.isdir(self._layout.root)
 
     async def _shown(self, assistant: Assistant) -> Assistant:
         if not assistant.model:
@@ -193,7 +217,7 @@ class AssistantsJson(Assistants):
             with self._locks.hold(f"assistant {DEFAULT}"):
                 # Another process may have made it, and somebody have changed it since.
                 if not os.path.lexists(path):
-                    write_object(path, _default())
+                    write_object(path, default_values())
         if os.path.isdir(os.path.join(self._layout.assistants, BIN)):
             empty_bin(self._layout.assistants)
 
@@ -201,7 +225,8 @@ class AssistantsJson(Assistants):
         """Write the named fields into the file, and leave alone what else is in it."""
         folder = self._layout.assistant_folder(assistant.id)
         path = os.path.join(folder, ASSISTANT_FILE)
-        if not os.path.exists(path):
+        new = not os.path.exists(path)
+        if new:
             self._layout.make_folder(self._layout.assistants)
             self._layout.check_writable(folder)
             with self._catalogue.changing(self._layout.assistants, assistant.id, assistant.created_at):
@@ -211,9 +236,21 @@ class AssistantsJson(Assistants):
                     pass
             DISK.sync_folder(self._layout.assistants)
         self._layout.check_writable(path)
-        with self._locks.hold(f"assistant {assistant.id}"):
-            self._write_values(path, assistant, names)
+        try:
+            with self._locks.hold(f"assistant {assistant.id}"):
+                self._write_values(path, assistant, names)
+        except OSError:
+            if new:
+                self._break_off(folder)
+            raise
         self._files.drop(assistant.id)
+
+    def _break_off(self, folder: str) -> None:
+        """Leave no empty folder; one that is not empty is shown by `jan doctor`."""
+        try:
+            DISK.rmdir(folder)
+        except OSError:
+            pass
 
     def _write_values(self, path: str, assistant: Assistant, names: set[str]) -> None:
         try:
@@ -223,6 +260,9 @@ class AssistantsJson(Assistants):
         write_object(path, updated(before, assistant, names))
 
     def _update(self, assistant_id: str, body: AssistantUpdate) -> Assistant:
+        if "thread_location" in body.model_fields_set:
+            # Not with the assistant's lock: two locks at a time can be one and the same.
+            self._layout.note_home(assistant_id)
         with self._locks.hold(f"assistant {assistant_id}"):
             record = self._files.find(assistant_id, may_read=True)
             if record is None:
@@ -251,6 +291,7 @@ class AssistantsJson(Assistants):
                     param="assistant_id",
                     code="assistant_has_threads",
                 )
+        self._layout.note_home(assistant_id)
         with self._catalogue.changing(self._layout.assistants, assistant_id, None):
             try:
                 hide_folder(self._layout, folder)
@@ -303,20 +344,6 @@ class AssistantsJson(Assistants):
 
 def _no_time(name: str) -> None:
     """The id of an assistant does not tell when it was made."""
-
-
-def _default() -> dict[str, Any]:
-    return {
-        "id": DEFAULT,
-        "object": "assistant",
-        "created_at": now(),
-        "name": "Jan",
-        "description": "A global assistant for any model in models/.",
-        "model": None,
-        "instructions": None,
-        "tools": [],
-        "metadata": {},
-    }
 
 
 def _which(assistant_id: str, what: str) -> str:

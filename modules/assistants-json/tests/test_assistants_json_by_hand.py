@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from jan_assistants_json.store import AssistantsJson
 
+from jan_core.effective import merged
 from jan_core.errors import InvalidRequest, NotFound
 from jan_core.pages import PageQuery
 from jan_core.schemas.assistants import AssistantUpdate
@@ -160,3 +161,48 @@ async def test_links_out_of_the_root_are_not_written_through(
     await assistants.delete("x")
     assert await ids(assistants) == ["jan"]
     assert (outside / "assistant.json").read_text() == '{"created_at": 5}'
+
+
+async def test_where_threads_lay_is_noted_before_it_changes(
+    assistants: AssistantsJson, write: Write, root: Path
+) -> None:
+    note = root / "threads" / ".homes.json"
+    for name, place in (("a", "one"), ("b", "two")):
+        write(f"assistants/{name}/assistant.json", created_at=5, thread_location=place)
+        write(f"{place}/by-hand/thread.json", created_at=5)
+    await assistants.update("a", AssistantUpdate(name="x"))
+    assert not note.exists()
+    await assistants.update("a", AssistantUpdate(thread_location=None))
+    assert json.loads(note.read_text()) == {"homes": ["one"]}
+    await assistants.delete("b")
+    assert json.loads(note.read_text()) == {"homes": ["one", "two"]}
+
+
+async def test_the_default_assistant_is_always_there(assistants: AssistantsJson, root: Path) -> None:
+    for ask in (ids, lambda store: store.retrieve("jan"), lambda store: store.update("jan", AssistantUpdate(name="x"))):
+        shutil.rmtree(root / "assistants" / "jan")
+        await ask(assistants)
+        assert await ids(assistants) == ["jan"]
+    shutil.rmtree(root)
+    assert await ids(assistants) == []
+    with pytest.raises(NotFound):
+        await assistants.retrieve("jan")
+    assert "root" not in os.listdir(root.parent)  # nobody asked for a new one
+
+
+async def test_empty_instructions_are_none_and_absent_ones_are_those_of_the_model(
+    assistants: AssistantsJson, write: Write
+) -> None:
+    write("assistants/x/model.json", instructions="Be kind.")
+    for instructions, shown in (("", ""), (None, "Be kind."), ("Be quick.", "Be quick.")):
+        write("assistants/x/assistant.json", created_at=5, instructions=instructions)
+        assert (await assistants.retrieve("x")).instructions == shown
+        assert merged(await assistants.layers("x"))["instructions"].value == shown
+
+
+@pytest.mark.parametrize("made", ["true", '"2024"'])
+async def test_a_time_is_a_number(assistants: AssistantsJson, write: Write, made: str) -> None:
+    path = write("assistants/x/assistant.json", f'{{\n"created_at": {made}}}')
+    with pytest.raises(InvalidRequest) as caught:
+        await assistants.retrieve("x")
+    assert f"{path}, line 2: `created_at` must be a number" in caught.value.message

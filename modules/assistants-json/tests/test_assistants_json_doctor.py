@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,3 +46,29 @@ def test_folders_that_are_none_and_twins(root: Path, write: Write) -> None:
     assert not verdict.ok
     for named in (f"{root / 'assistants/jan'} has the name of Jan", "half has no assistant.json", "zo\\xeb: the name"):
         assert named in verdict.why
+
+
+def test_homes_inside_one_another_are_named(root: Path, write: Write) -> None:
+    write("assistants/a/assistant.json", created_at=5, thread_location="work")
+    inner = write("assistants/b/assistant.json", created_at=5, thread_location="work/threads")
+    write("assistants/c/assistant.json", created_at=5, thread_location="other")
+    verdict = verdicts(root)[0]
+    assert any(told.startswith(f"{inner}: `thread_location`") for told in verdict.found)
+    assert not any("assistants/c" in told for told in verdict.found)
+
+
+def test_a_new_default_assistant_is_offered_for_a_damaged_one(root: Path, write: Write) -> None:
+    other = write("assistants/a/assistant.json", "{")
+    path = write("assistants/jan/assistant.json", "{ broken")
+    verdict = verdicts(root)[0]
+    assert f"{other}, line 1" in verdict.why
+    (repair,) = verdict.repairs
+    assert str(path) in repair.question
+    told = repair.do()
+    assert json.loads(path.read_text())["name"] == "Jan"
+    (kept,) = path.parent.glob("assistant.json.broken-*")
+    assert str(kept) in told
+    assert kept.read_text() == "{ broken"
+    assert "nothing was changed" in repair.do()
+    path.unlink()
+    assert "nothing was changed" in repair.do()

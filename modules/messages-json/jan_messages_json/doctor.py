@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
-from jan_core.check import Check, Repair, Verdict
+from pydantic_core import from_json
+
+from jan_core.check import Check, Repair, Verdict, wrong
 from jan_core.folder.elements import scan
 from jan_core.folder.layout import Layout
 from jan_core.folder.lists import BROKEN, Lists
 from jan_core.folder.locks import Locks
 from jan_core.folder.names import is_name
+from jan_core.ids import new_id
 from jan_messages_json.store import FILE
-from jan_messages_json.stored import fault_of, message_of, names
-
-_SHOWN = 10
+from jan_messages_json.stored import fault_of, message_of, names, with_id
 
 
 def checks(root: Path) -> list[Check]:
@@ -35,14 +35,17 @@ def _readable(root: Path) -> Verdict:
         path = os.path.join(folder, FILE)
         if os.path.lexists(path):
             count += 1
-            faults += islice(_faults(path, layout.shown(path)), _SHOWN + 1)
+            faults += _faults(path, layout.shown(path))
             if _is_broken(path):
                 question = f"Put {layout.shown(path)} in order, and keep the broken file beside it?"
                 repairs.append(Repair(question, partial(_mend, layout, path)))
+            elif _copies(path):
+                question = f"Give every message of {layout.shown(path)} an id of its own?"
+                repairs.append(Repair(question, partial(_part, layout, path)))
     if not faults:
         return Verdict(True, f"{count} files of messages are in order." if count else "There are no messages yet.")
     remedy = "Mend what is named in an editor; the next message written puts the rest right."
-    return Verdict(False, _listed(faults), remedy, tuple(repairs))
+    return wrong(faults, remedy, repairs)
 
 
 def _is_broken(path: str) -> bool:
@@ -59,7 +62,45 @@ def _mend(layout: Layout, path: str) -> str:
         return f"{shown} is in order by now; nothing was changed."
     with Lists(Locks(Path(layout.root)), names).change(path, os.path.basename(os.path.dirname(path))) as change:
         count = change.mend()
-    return f"{shown} has {count} whole messages; the broken file is beside it as {FILE}{BROKEN}…"
+    return (
+        f"{shown} has {count} whole message{'' if count == 1 else 's'}; the broken file is beside it as {FILE}{BROKEN}…"
+    )
+
+
+def _copies(path: str) -> int:
+    """How many messages of a file have the id of an older one."""
+    try:
+        elements = scan(Path(path).read_bytes()).elements if os.path.isfile(path) else []
+    except OSError:
+        return 0
+    found = [id for id in map(_id_of, elements) if id is not None]
+    return len(found) - len(set(found))
+
+
+def _id_of(raw: bytes) -> str | None:
+    try:
+        values = from_json(raw)
+    except ValueError:
+        return None
+    id = values.get("id") if isinstance(values, dict) else None
+    return id if isinstance(id, str) else None
+
+
+def _part(layout: Layout, path: str) -> str:
+    shown = layout.shown(path)
+    layout.check_writable(path)
+    seen, changed = set[str | None](), 0
+    with Lists(Locks(Path(layout.root)), names).change(path, os.path.basename(os.path.dirname(path))) as change:
+        elements = change.elements()
+        for place, raw in enumerate(elements):
+            id = _id_of(raw)
+            if id is not None and id in seen:
+                elements[place] = with_id(raw, new_id("msg_"))
+                changed += 1
+            seen.add(id)
+        if changed:
+            change.replace(elements)
+    return f"{changed} {'message' if changed == 1 else 'messages'} of {shown} got new ids."
 
 
 def _kept(root: Path) -> Verdict:
@@ -74,7 +115,7 @@ def _kept(root: Path) -> Verdict:
         return Verdict(True, "No broken file was set aside.")
     what = "Of files that were broken, or whose last write broke off, these copies were kept:"
     remedy = f"Take out of them what {FILE} beside them lacks, then delete them."
-    return Verdict(False, f"{what} {_listed(found)}", remedy)
+    return Verdict(False, f"{what} {wrong(found, '').why}", remedy, found=tuple(found))
 
 
 def _folders(layout: Layout) -> Iterator[str]:
@@ -100,13 +141,12 @@ def _faults(path: str, shown: str) -> Iterator[str]:
         return
     if scanned.fault is not None:
         yield f"{shown}, line {scanned.fault_line}: {scanned.fault}."
+    first: dict[str, int] = {}
     for raw, line in zip(scanned.elements, scanned.lines, strict=True):
         try:
-            message_of(raw, "")
+            id = message_of(raw, "").id
         except ValueError as error:
-            yield f"{shown}, line {line}: {fault_of(error)}."
-
-
-def _listed(found: list[str]) -> str:
-    more = [f"And {len(found) - _SHOWN} more."] if len(found) > _SHOWN else []
-    return " ".join(found[:_SHOWN] + more)
+            yield f"{shown}, line {line}: {fault_of(error, raw)}."
+            continue
+        if first.setdefault(id, line) != line:
+            yield f"{shown}, line {line}: the id {id!a} is that of the message on line {first[id]}."

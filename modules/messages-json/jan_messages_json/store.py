@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-import anyio
 import anyio.to_thread
 from typing_extensions import override
 
@@ -17,6 +17,7 @@ from jan_core.endpoints.messages import Messages
 from jan_core.errors import NotFound
 from jan_core.folder.calls import DISK
 from jan_core.folder.faults import answered
+from jan_core.folder.keys import KeptReplies
 from jan_core.folder.layout import Layout
 from jan_core.folder.lists import Change, Lists
 from jan_core.folder.locks import Locks
@@ -34,10 +35,11 @@ from jan_core.schemas.messages import (
     MessageUpdate,
 )
 from jan_messages_json.pages import page
-from jan_messages_json.stored import changed, element, fault_of, first_reply, message_of, name_of_key, names
+from jan_messages_json.stored import changed, element, fault_of, first_reply, kept_of, message_of, name_of_key, names
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from types import TracebackType
 
     from jan_core.app import Jan
 
@@ -63,9 +65,18 @@ class MessagesJson(Messages):
         self._jan = jan
         self._layout = Layout(jan.root)
         self._lists = Lists(Locks(jan.root), names, rewrite=rewrite)
-        self._writers = anyio.CapacityLimiter(WRITERS)
-        self._readers = anyio.CapacityLimiter(READERS)
+        self._kept = KeptReplies(self._layout)
+        # Pools of our own: a thread goes on when its request is given up, and counts for as long as it does.
+        self._writers = ThreadPoolExecutor(WRITERS, "messages-write")
+        self._readers = ThreadPoolExecutor(READERS, "messages-read")
         self._turns: dict[str, tuple[asyncio.Lock, list[None]]] = {}
+
+    @override
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for pool in (self._writers, self._readers):
+            await anyio.to_thread.run_sync(pool.shutdown)
 
     @override
     async def create(self, thread_id: str, body: MessageRequest) -> Message:
@@ -94,7 +105,7 @@ class MessagesJson(Messages):
             try:
                 return message_of(found.raw, thread_id)
             except ValueError as error:
-                raise Damaged(path, view.line(found), fault_of(error)) from None
+                raise Damaged(path, view.line(found), fault_of(error, found.raw)) from None
 
         return await self._read(thread_id, look)
 
@@ -105,8 +116,14 @@ class MessagesJson(Messages):
         reply: list[Message] = []
 
         def edited(raw: bytes) -> bytes:
-            reply[:] = [message_of(raw, thread_id).changed(body)]
-            return changed(raw, reply[0])
+            try:
+                message = message_of(raw, thread_id).changed(body)
+            except ValueError:
+                if not reply:
+                    raise
+                return raw  # a copy with the same id, and the oldest is in order
+            reply.append(message)
+            return changed(raw, message)
 
         try:
             found = await self._edit(thread_id, message_id, edited)
@@ -122,7 +139,7 @@ class MessagesJson(Messages):
     async def delete(self, thread_id: str, message_id: str) -> MessageDeleted:
         await self._jan.threads.check(thread_id)
         check_name(message_id, param="message_id")
-        if not await self._edit(thread_id, message_id, lambda raw: None):
+        if not await self._edit(thread_id, message_id, self._forget):
             raise _not_found(thread_id, message_id)
         return MessageDeleted(id=message_id, deleted=True)
 
@@ -161,10 +178,11 @@ class MessagesJson(Messages):
     @override
     async def clear(self, thread_id: str) -> None:
         def work() -> None:
-            path = self._path(thread_id, write=True)
+            path = self._path(thread_id)
             folder = os.path.dirname(path)
-            if not os.path.isdir(folder):
-                return
+            if not os.path.isdir(folder) or os.path.islink(folder):
+                return  # what lies behind a link is not the thread's: its deletion takes the link away
+            self._layout.check_writable(folder)
             with self._lists.change(path, thread_id) as change:
                 change.remove()
                 try:
@@ -191,8 +209,19 @@ class MessagesJson(Messages):
                 kept = change.find(name_of_key(asked.key), thorough=False)
                 if kept is not None:
                     return _repeated(change, kept, asked, path)
+                note = self._kept.find(asked.key)
+                if note is not None:
+                    asked.check(note.fingerprint)
+                    return Message.model_validate(note.reply)
             change.append(element(message, asked))
         return message
+
+    def _forget(self, raw: bytes) -> None:
+        """Before an element goes, note what was answered under its key: a late repetition must not make a new one."""
+        kept = kept_of(raw)
+        if kept is not None:
+            asked, reply = kept
+            self._kept.begin(asked.key, asked.fingerprint, reply)
 
     async def _check_still(self, thread_id: str) -> None:
         """A thread that was deleted in between gets no folder."""
@@ -219,12 +248,12 @@ class MessagesJson(Messages):
             try:
                 return read(at_once=True)
             except BlockingIOError:
-                return await anyio.to_thread.run_sync(read, limiter=self._readers)
+                return await asyncio.get_running_loop().run_in_executor(self._readers, read)
 
     async def _write(self, thread_id: str, work: Callable[[], T]) -> T:
         async with self._turn(thread_id):
             with answered(f"The messages of the thread {thread_id!r} were not changed"):
-                return await anyio.to_thread.run_sync(work, limiter=self._writers)
+                return await asyncio.get_running_loop().run_in_executor(self._writers, work)
 
     @asynccontextmanager
     async def _turn(self, thread_id: str) -> AsyncIterator[None]:
@@ -250,7 +279,8 @@ def _repeated(change: Change, kept: bytes, asked: Once, path: str) -> Message:
     try:
         reply = first_reply(kept, asked)
     except ValueError as error:
-        raise Damaged(path, 1, f"the message that was created under this Idempotency-Key: {fault_of(error)}") from None
+        fault = fault_of(error, kept)
+        raise Damaged(path, 1, f"the message that was created under this Idempotency-Key: {fault}") from None
     change.secure()
     return reply
 

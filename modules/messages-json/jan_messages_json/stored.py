@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from jan_core.folder.fields import steps_to
 from jan_core.folder.views import Element, ListView
 from jan_core.idempotency import Once
 from jan_core.schemas.messages import Message
@@ -63,6 +64,13 @@ def changed(raw: bytes, message: Message) -> bytes:
     return _dump({**old, **message.model_dump(mode="json")})
 
 
+def with_id(raw: bytes, id: str) -> bytes:
+    """A copy of an element under an id of its own: it was not created under the key of what it is a copy of."""
+    values = from_json(raw)
+    values.pop(KEPT, None)
+    return _dump({**values, "id": id})
+
+
 def first_reply(raw: bytes, asked: Once) -> Message:
     """What was answered when the element was created.
 
@@ -74,6 +82,17 @@ def first_reply(raw: bytes, asked: Once) -> Message:
     kept = values[KEPT]
     asked.check(str(kept.get("fingerprint")))
     return Message.model_validate(kept.get("reply") or values, extra="ignore")
+
+
+def kept_of(raw: bytes) -> tuple[Once, dict[str, Any]] | None:
+    """Under which wish an element was created, and what was answered; None where there is no key, or it is damaged."""
+    try:
+        values = from_json(raw)
+        kept = values[KEPT]
+        asked = Once(str(kept["key"]), str(kept["fingerprint"]))
+        return asked, first_reply(raw, asked).model_dump(mode="json")
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 def message_of(raw: bytes, thread_id: str) -> Message:
@@ -113,11 +132,16 @@ def messages_in(text: bytes, thread_id: str) -> list[Message] | None:
     return found
 
 
-def fault_of(error: ValueError) -> str:
-    """What is wrong with an element, for a person: a part of a sentence."""
+def fault_of(error: ValueError, raw: bytes) -> str:
+    """What is wrong with an element, for a person: a part of a sentence.
+
+    Args:
+        error: what `message_of` or `first_reply` raised.
+        raw: the element.
+    """
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(step) for step in first["loc"]) or "the message"
+        where = ".".join(steps_to(from_json(raw), first["loc"], missing=first["type"] == "missing")) or "the message"
         return f"{ascii(where)[1:-1][:100]}: {first['msg'][:1].lower()}{first['msg'][1:]}"
     return str(error)
 

@@ -149,9 +149,62 @@ def test_nothing_is_written_outside_the_root(store: Store, tmp_path: Path) -> No
         outside.mkdir()
         (store.root / "threads").mkdir(parents=True)
         store.folder.symlink_to(outside)
-        for work in (store.say("one"), store.messages.start(THREAD, []), store.messages.clear(THREAD)):
+        for work in (store.say("one"), store.messages.start(THREAD, [])):
             with pytest.raises(InvalidRequest):
                 await work
         assert [*outside.iterdir()] == []
+        (outside / "messages.json").write_text("[]")
+        # There is nothing of the thread's to remove: or its deletion would be tried again for ever.
+        await store.messages.clear(THREAD)
+        assert [one.name for one in outside.iterdir()] == ["messages.json"]
+
+    asyncio.run(run())
+
+
+def test_a_folder_in_place_of_the_file(store: Store) -> None:
+    async def run() -> None:
+        (store.file / "inside").mkdir(parents=True)
+        for work in (
+            store.say("one"),
+            store.texts(),
+            store.messages.retrieve(THREAD, "msg_1"),
+            store.messages.update(THREAD, "msg_1", MessageUpdate(metadata={})),
+            store.messages.delete(THREAD, "msg_1"),
+        ):
+            with pytest.raises(InvalidRequest) as refused:
+                await work
+            assert refused.value.code == "damaged_file"
+            assert "messages.json, line 1: this is no file" in refused.value.message
+        # It was nobody's message, and goes with the thread's folder.
+        await store.messages.clear(THREAD)
+        assert (store.file / "inside").is_dir()
+
+    asyncio.run(run())
+
+
+def test_messages_of_one_id(store: Store) -> None:
+    """A person copied a line: listings show the id once, a change is a change of both, and a deletion deletes both."""
+
+    async def run() -> None:
+        messages = await store.say("one", "two", "three")
+        elements = store.stored()
+        copy = {**elements[0], "content": [{"type": "text", "text": {"value": "copy", "annotations": []}}]}
+        store.write([*elements, copy])
+        assert await store.texts() == ["copy", "three", "two"]
+        assert await store.texts(order="asc") == ["one", "two", "three"]
+        first = messages[0].id
+        assert text_of(await store.messages.retrieve(THREAD, first)) == "one"
+        await store.messages.update(THREAD, first, MessageUpdate(metadata={"a": "b"}))
+        for order in ("asc", "desc"):
+            page = await store.messages.list(THREAD, MessagesQuery.model_validate({"order": order}))
+            assert [one.metadata for one in page.data if one.id == first] == [{"a": "b"}]
+        store.write([*store.stored(), {"id": first}])  # a damaged one costs only itself
+        changed = await store.messages.update(THREAD, first, MessageUpdate(metadata={"c": "d"}))
+        assert (text_of(changed), changed.metadata) == ("one", {"c": "d"})
+        assert store.stored()[-1] == {"id": first}
+        await store.messages.delete(THREAD, first)
+        with pytest.raises(NotFound):
+            await store.messages.retrieve(THREAD, first)
+        assert await store.texts() == ["three", "two"]
 
     asyncio.run(run())

@@ -99,3 +99,61 @@ def test_a_cursor_that_names_nothing() -> None:
         assert refused.value.param == name
         assert len(refused.value.message) < 400
         refused.value.encoded()
+
+
+@pytest.mark.parametrize("place", ["in memory", "in a file"])
+def test_messages_of_one_id_are_shown_once_and_hide_nothing(tmp_path: Path, place: str) -> None:
+    """Every way of turning pages comes to an end, and shows every id once."""
+    lists = Lists(Locks(tmp_path), names)
+    many = [0, 1, *[2] * 12, 3, 2, 4]  # more than an index notes
+    for number, ids in enumerate((*itertools.product(range(3), repeat=4), many, [7] * 40)):
+        path = tmp_path / f"{number}.json"
+        all_of = [one.model_copy(update={"id": f"msg_{id}"}) for one, id in zip(messages(len(ids)), ids, strict=True)]
+        path.write_bytes(joined([element(one) for one in all_of]))
+        look = partial(lists.read, str(path), "x") if place == "in a file" else partial(seen, path.read_bytes())
+        for order, limit, cursor in itertools.product(("asc", "desc"), (1, 2, 20), ("after", "before")):
+            whole = list({one.id: one for one in all_of[:: 1 if order == "desc" else -1]}.values())
+            whole.sort(key=all_of.index, reverse=order == "desc")
+            shown: list[Message] = []
+            given = {}
+            if cursor == "before":
+                given = {"before": whole[-1].id}
+                shown.append(whole[-1])
+            for _ in range(len(all_of) + 1):
+                query = MessagesQuery.model_validate({"order": order, "limit": limit, **given})
+                found = look(lambda view, query=query: page(view, "jan-1", query))  # type: ignore[misc]
+                shown = [*shown, *found.data] if cursor == "after" else [*found.data, *shown]
+                if not found.has_more:
+                    break
+                given = {cursor: found.last_id if cursor == "after" else found.first_id}
+            else:
+                raise AssertionError(f"no end: {query}")
+            assert shown == whole, (ids, order, limit, cursor)
+            middle = whole[len(whole) // 2]
+            query = MessagesQuery.model_validate({"order": order, "after": whole[0].id, "before": middle.id})
+            found = look(lambda view, query=query: page(view, "jan-1", query))  # type: ignore[misc]
+            assert found.data == whole[1 : len(whole) // 2]
+
+
+def test_a_run_in_which_messages_have_one_id(tmp_path: Path) -> None:
+    ids = [0, 1, 2, 0, 3, 1, 4]
+    all_of = [one.model_copy(update={"id": f"msg_{id}"}) for one, id in zip(messages(7), ids, strict=True)]
+    path = tmp_path / "a.json"
+    path.write_bytes(joined([element(one) for one in all_of]))
+    for order, limit in itertools.product(("asc", "desc"), (1, 2)):
+        shown: list[str] = []
+        after = None
+        for _ in range(7):
+            query = MessagesQuery.model_validate({"order": order, "limit": limit, "run_id": "run_1", "after": after})
+            found = Lists(Locks(tmp_path), names).read(
+                str(path),
+                "x",
+                lambda view, query=query: page(view, "jan-1", query),  # type: ignore[misc]
+            )
+            shown += [one.id for one in found.data]
+            after = found.last_id
+            if not found.has_more:
+                break
+        else:
+            raise AssertionError("no end")
+        assert set(shown) == {"msg_1", "msg_3"}

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import json
 import random
+import shutil
 from types import SimpleNamespace
 from typing import Any
 
@@ -191,6 +192,31 @@ def test_a_repeated_request_is_answered_when_it_is_on_the_disk(store: Store, mon
         monkeypatch.setattr(DISK, "sync", lambda descriptor: (synced.append(descriptor), sync(descriptor))[1])
         await store.again().say("one")
         assert synced  # whoever wrote it may have been killed before it was
+
+    asyncio.run(run())
+
+
+def test_a_key_outlives_its_message(store: Store) -> None:
+    async def run() -> None:
+        keyed("k")
+        (first,) = await store.say("once")
+        await store.messages.update(THREAD, first.id, MessageUpdate(metadata={"a": "b"}))
+        (second,) = await store.say("once")
+        assert second == first
+        await store.messages.delete(THREAD, first.id)
+        for one in (store, store.again()):
+            assert await one.say("once") == [first]
+            assert await one.texts() == []
+            with pytest.raises(Conflict):
+                await one.say("another")
+        # Without its notes, it is as if the request had not come before.
+        shutil.rmtree(store.root / ".idempotency")
+        assert (await store.say("once"))[0].id != first.id
+        elements = store.stored()
+        store.write([{**elements[0], "idempotency": {"key": 5}}, {**elements[0], "id": "m2", "idempotency": "x"}])
+        await store.messages.delete(THREAD, elements[0]["id"])
+        await store.messages.delete(THREAD, "m2")
+        assert await store.texts() == []
 
     asyncio.run(run())
 

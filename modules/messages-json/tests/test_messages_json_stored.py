@@ -78,5 +78,5 @@ def test_faults_in_words() -> None:
     ):
         with pytest.raises(ValueError) as found:
             message_of(raw, "jan-1")
-        assert fault_of(found.value).startswith(words)
+        assert fault_of(found.value, raw).startswith(words)
         assert isinstance(found.value, ValidationError) == bool(words)

@@ -24,15 +24,18 @@ def settings_model() -> type[BaseModel]:
 
 @hookimpl
 def provide_models(settings: Any, jan: Jan) -> Models:
-    """Return the models of the folder that the settings name."""
+    """Return the models of the folder that the settings name, and those of assistants."""
+    from jan_core.folder.layout import Layout
     from jan_models_json.store import ModelsJson
 
-    return ModelsJson(settings.models_folder(jan.root))
+    return ModelsJson(settings.models_folder(jan.root), Layout(jan.root))
 
 
 @hookimpl
 def doctor_checks(settings: Any, jan: Jan) -> list[Check]:
-    """Return the checks of the models' folder."""
+    """Return the checks of the models' folder, and of those of assistants."""
+    from jan_core.folder.layout import Layout
     from jan_models_json.doctor import checks
+    from jan_models_json.places import AssistantsPlaces
 
-    return checks(settings.models_folder(jan.root))
+    return checks(settings.models_folder(jan.root), AssistantsPlaces(Layout(jan.root)).folders)

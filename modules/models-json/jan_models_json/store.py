@@ -17,18 +17,18 @@ from typing_extensions import override
 
 from jan_core.endpoints.models import Models
 from jan_core.errors import Conflict, InvalidRequest, ModelNotFound, NotSupported, Unavailable
-from jan_core.folder.names import is_name, split_model_id
-from jan_core.folder.signature import Signature, is_settled, signature
+from jan_core.folder.layout import Layout
+from jan_core.folder.names import split_model_id
+from jan_core.folder.signature import signature
 from jan_core.schemas.models import Model, ModelDeleted, ModelList, ModelLocation
 from jan_models_json.folder import Contents, Weights, read_folder
+from jan_models_json.places import TRUSTED, AssistantsPlaces, Place
 from jan_models_json.removal import clean, remove_files, remove_folder
 
 READERS = 2
 """Threads that read changed files, at most."""
 INLINE = 64
 """Up to so many folders are looked at without a thread: it takes less time than to hand it to one."""
-TRUSTED = 2.0
-"""Seconds after which a folder's names are listed again in any case: some file systems keep no times of folders."""
 COMPARED = 200
 """Ids that are searched for near misses, at most."""
 
@@ -63,34 +63,34 @@ class _Folder:
         return all(signature(path) == seen for path, seen in contents.seen)
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # such as a link to itself
-        return False
-
-
 class ModelsJson(Models):
-    """Models in a folder of folders, each with a `model.json`, GGUF files, or both.
+    """Models in a folder of folders, each with a `model.json`, GGUF files, or both, and in those of assistants.
 
     A request looks at the times and sizes of the files, and opens those that changed.
 
     Args:
         folder: where the models' folders are; it need not exist.
+        layout: of the root, for the models that belong to assistants; None for none of them.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._path = str(folder)
+    def __init__(self, folder: Path, layout: Layout | None = None) -> None:
+        self._layout = layout
+        self._place = Place(str(folder))
+        self._assistants = None if layout is None else AssistantsPlaces(layout)
+        self._names: tuple[frozenset[str], dict[str, str]] = (frozenset(), {})
         self._limiter = anyio.CapacityLimiter(READERS)
         self._folders: dict[str, _Folder] = {}
-        self._seen: tuple[Signature | None, bool, float] = (None, False, -TRUSTED)
         self._twins: dict[str, list[str]] = {}
         self._rows: _Rows | None = None
         self._looked: asyncio.Task[object] | None = None
 
     @override
     async def __aenter__(self) -> Self:
-        await anyio.to_thread.run_sync(clean, self._path, limiter=self._limiter)
+        def finish() -> None:
+            for folder in [self._place.path, *(self._assistants.folders() if self._assistants is not None else [])]:
+                clean(folder)
+
+        await anyio.to_thread.run_sync(finish, limiter=self._limiter)
         return self
 
     @override
@@ -98,7 +98,8 @@ class ModelsJson(Models):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._folders.clear()
-        self._seen, self._rows = (None, False, -TRUSTED), None
+        self._place.forget()
+        self._names, self._rows = (frozenset(), {}), None
 
     @override
     async def list(self) -> ModelList:
@@ -137,6 +138,8 @@ class ModelsJson(Models):
                 f"Name another one there, or delete `{folder}` as a whole.",
                 param="model",
             )
+        if self._layout is not None and os.path.dirname(path) != self._place.path:
+            self._layout.check_writable(os.path.dirname(path))
         if stem is not None and os.path.islink(path):  # noqa: ASYNC240 - microseconds
             raise NotSupported(
                 f"{path} is a link, and files behind a link are not deleted. Delete `{folder}` to remove the link.",
@@ -156,7 +159,7 @@ class ModelsJson(Models):
 
     async def _find(self, model: str, *, damaged: bool = False) -> tuple[Contents, Weights]:
         parts = split_model_id(model)
-        self._look()
+        self._look(parts[0] if parts else None)
         if parts is None or parts[0] not in self._folders:
             raise await self._not_found(model)
         await self._refresh([self._folders[name] for name in self._twins[parts[0].lower()]])
@@ -213,26 +216,32 @@ class ModelsJson(Models):
         )
         return ModelNotFound(f"The model `{model[:200]}` is not installed.{said} {hint}", param="model")
 
-    def _look(self) -> None:
-        """Bring the set of folders up to date; nothing inside them is looked at."""
-        seen, settled, listed = self._seen
-        now = time.monotonic()
-        begun = time.time_ns()
-        found = signature(self._path)
-        if found == seen and settled and now - listed <= TRUSTED:
-            return
+    def _look(self, wanted: str | None = None) -> None:
+        """Bring the set of folders up to date; nothing inside them is looked at.
+
+        Args:
+            wanted: the only name that matters: where the models' folder has it, assistants are not looked at.
+        """
         try:
-            with os.scandir(self._path) as entries:
-                names = {entry.name for entry in entries if is_name(entry.name) and _is_folder(entry)}
-        except FileNotFoundError:
-            names = set()
+            own = self._place.names()
         except OSError as error:
-            raise Unavailable(f"The models' folder {self._path} cannot be read: {error.strerror}.") from error
-        self._seen = (found, is_settled(found, begun), now)
-        if names != self._folders.keys():
+            raise Unavailable(f"The models' folder {self._place.path} cannot be read: {error.strerror}.") from error
+        others = self._names[1]
+        if self._assistants is not None and (wanted is None or wanted not in own):
+            others = self._assistants.paths()
+            if wanted is not None and wanted not in others:
+                others = self._assistants.paths(everywhere=True)
+        if own is self._names[0] and others is self._names[1]:
+            return
+        self._names = (own, others)
+        taken = {name.lower() for name in own}
+        paths = {name: path for name, path in others.items() if name.lower() not in taken}
+        paths |= {name: os.path.join(self._place.path, name) for name in own}
+        old = self._folders
+        if paths != {name: folder.path for name, folder in old.items()}:
             self._rows = None
-            old = self._folders
-            self._folders = {n: old.get(n) or _Folder(n, os.path.join(self._path, n)) for n in sorted(names)}
+            kept = {path: old[n] for n, path in paths.items() if n in old and old[n].path == path}
+            self._folders = {n: kept.get(paths[n]) or _Folder(n, paths[n]) for n in sorted(paths)}
             self._twins = {}
             for name in self._folders:
                 self._twins.setdefault(name.lower(), []).append(name)

@@ -30,14 +30,14 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one with every look at the folders."""
     counted: list[int] = []
     look = ModelsJson._look
-    monkeypatch.setattr(ModelsJson, "_look", lambda self: (counted.append(1), look(self))[1])
+    monkeypatch.setattr(ModelsJson, "_look", lambda self, wanted=None: (counted.append(1), look(self))[1])
     return counted
 
 
 async def settled(store: ModelsJson, looks: list[int]) -> None:
     """Ask until the store needs nothing but looks: fresh files are read again for a while."""
     await store.list()
-    while not all(folder.contents.settled for folder in store._folders.values()) or not store._seen[1]:
+    while not all(folder.contents.settled for folder in store._folders.values()) or not store._place._seen[1]:
         await store.list()
         await asyncio.sleep(0)
     await store.list()

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from jan_core.check import Check, Repair, Verdict
+from jan_core.check import Check, Repair, Verdict, wrong
+from jan_core.endpoints.threads import Threads
 from jan_core.folder.calls import DISK
-from jan_core.folder.doctor import fault, folders, listed
+from jan_core.folder.doctor import fault, folders, misnamed, names
+from jan_core.folder.homes import location_fault
 from jan_core.folder.layout import Layout
 from jan_core.folder.locks import Locks
 from jan_core.folder.objects import Damaged, read_object, write_object
 from jan_core.ids import thread_time
 from jan_threads_json.document import MODEL, THREAD, settings_of, thread_of
+
+LOOKED = 10_000
+"""Folders of the root that are looked at for lost threads, at most."""
+DEEPEST = 4
+"""Names on the way from the root to a folder that is looked at, at most."""
 
 
 def checks(root: Path) -> list[Check]:
@@ -24,6 +31,7 @@ def checks(root: Path) -> list[Check]:
     return [
         Check("threads-json: every thread can be read", partial(_readable, layout)),
         Check("threads-json: every folder holds a thread", partial(_whole, layout)),
+        Check("threads-json: no thread lies where nobody looks", partial(_found, layout)),
         Check("threads-json: no two threads have one id", partial(_unlike, layout)),
     ]
 
@@ -43,7 +51,7 @@ def _readable(layout: Layout) -> Verdict:
                     repairs.append(_repair(layout, folder, found[-1]))
     if not found:
         return Verdict(True, "No file of a thread is damaged.")
-    return Verdict(False, listed(found), "Mend the files in an editor, or move them away.", tuple(repairs))
+    return wrong(found, "Mend the files in an editor, or move them away.", repairs)
 
 
 def _whole(layout: Layout) -> Verdict:
@@ -58,10 +66,62 @@ def _whole(layout: Layout) -> Verdict:
             repairs.append(Repair(question, partial(_remove_empty, folder)))
         elif thread_time(os.path.basename(folder)) is not None:
             repairs.append(_repair(layout, folder, what))
+    for home in layout.homes():
+        for name in Threads.reserved:
+            if os.path.isdir(os.path.join(home, name)):
+                found.append(f"{os.path.join(home, name)}: the name cannot be a thread's id; the API has that path.")
+    for path in misnamed(layout.homes()):
+        found.append(f"{path}: the name cannot be a thread's id; use letters A to Z, digits, '.', '_' and '-'.")
     if not found:
         return Verdict(True, "Every folder among the threads holds one.")
-    remedy = f'Write a {THREAD} into each, such as {{"created_at": {int(time.time())}}}, or move the folder away.'
-    return Verdict(False, listed(found), remedy, tuple(repairs))
+    remedy = (
+        f'Write a {THREAD} into each, such as {{"created_at": {int(time.time())}}}, rename the folder, or move it away.'
+    )
+    return wrong(found, remedy, repairs)
+
+
+def _found(layout: Layout) -> Verdict:
+    found, repairs = [], []
+    try:
+        for name in layout.noted.read()[0]:
+            why = location_fault(name)
+            if why is not None:
+                found.append(f"{layout.noted.path} names {ascii(name)[:100]}, {why}.")
+    except FileNotFoundError:
+        pass
+    except (Damaged, OSError) as error:
+        found.append(fault(layout.noted.path, error))
+    for home in _lost(layout):
+        found.append(f"{home} holds threads, and nothing says that threads lie there.")
+        question = f"{found[-1]} Note it in {layout.noted.path}, so that they are found?"
+        repairs.append(Repair(question, partial(_note, layout, home)))
+    if not found:
+        return Verdict(True, "Threads lie nowhere but where they are looked for.")
+    return wrong(found, f"Move the threads into {layout.threads}; of a damaged note, mend or remove the file.", repairs)
+
+
+def _lost(layout: Layout) -> Iterator[str]:
+    """The folders of the root that could be homes of threads, hold some, and are none."""
+    homes = set(layout.homes())
+    below, left = [layout.root], LOOKED
+    while below:
+        folder = below.pop()
+        for name in names(folder):
+            path = os.path.join(folder, name)
+            if left <= 0 or path in homes or os.path.islink(path) or location_fault(layout.shown(path)) is not None:
+                continue
+            if not os.path.isdir(path):
+                continue
+            left -= 1
+            if any(os.path.exists(os.path.join(path, one, THREAD)) for one in names(path)):
+                yield path
+            elif path.count(os.sep) - layout.root.count(os.sep) < DEEPEST:
+                below.append(path)
+
+
+def _note(layout: Layout, home: str) -> str:
+    layout.make_home(home)
+    return f"{layout.shown(home)} is noted in {layout.noted.path}."
 
 
 def _unlike(layout: Layout) -> Verdict:
@@ -78,7 +138,7 @@ def _unlike(layout: Layout) -> Verdict:
             found.append(f"{folder} has the name of {twin}, but for upper and lower case.")
     if not found:
         return Verdict(True, "Every thread has an id of its own.")
-    return Verdict(False, listed(found), "Rename or move away one of the two; the folder's name is the thread's id.")
+    return wrong(found, "Rename or move away one of the two; the folder's name is the thread's id.")
 
 
 def _look_at_thread(folder: str) -> None:

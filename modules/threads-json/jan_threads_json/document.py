@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jan_core.folder.fields import checked, parameters_in, time_made, updated
+from jan_core.folder.fields import checked, parameters_in, said, time_made, updated
 from jan_core.schemas.threads import Thread
 
 THREAD = "thread.json"
@@ -39,7 +39,7 @@ def thread_of(
         Damaged: a required field is missing, or one has a wrong type.
     """
     shown = {name: values.get(name) for name in Thread.model_fields if name not in IN_MODEL}
-    shown["created_at"] = time_made(path, values)
+    shown["created_at"] = time_made(path, values, content)
     shown["assistants"] = _assistants(shown["assistants"])
     if settings is not None:
         parameters = settings.get("parameters")
@@ -55,14 +55,13 @@ def settings_of(path: str, values: dict[str, Any], content: bytes) -> dict[str, 
         Damaged: `parameters` is no object.
     """
     parameters = parameters_in(path, values, content)
-    found = {**parameters, "model": model_of(values), "instructions": values.get("instructions")}
-    return {name: value for name, value in found.items() if value not in (None, "")}
+    return said({**parameters, "model": model_of(values), "instructions": values.get("instructions")})
 
 
 def model_of(settings: dict[str, Any]) -> str | None:
-    """The model that a `model.json` names."""
+    """The model that a `model.json` names; `*`, which stood for any, names none."""
     for name in ("model", "id"):
-        if isinstance(settings.get(name), str) and settings[name]:
+        if isinstance(settings.get(name), str) and settings[name] not in ("", "*"):
             return str(settings[name])
     return None
 

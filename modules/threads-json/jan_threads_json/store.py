@@ -14,7 +14,7 @@ import anyio.to_thread
 from typing_extensions import override
 
 from jan_core.endpoints.threads import Threads
-from jan_core.errors import Conflict, InvalidRequest, NotFound
+from jan_core.errors import Conflict, InvalidRequest, JanError, NotFound
 from jan_core.folder.calls import DISK
 from jan_core.folder.catalogue import Catalogue
 from jan_core.folder.faults import answered
@@ -158,7 +158,7 @@ class ThreadsJson(Threads):
 
     @override
     async def deleted(self) -> Sequence[str]:
-        return await self._read(self._tombstones.names)
+        return await self._write(self._deleted)
 
     @override
     async def forget(self, thread_id: str) -> None:
@@ -176,19 +176,24 @@ class ThreadsJson(Threads):
         return record
 
     async def _make(self, thread: Thread, body: ThreadRequest, first: str) -> None:
-        folder = await self._write(self._begin, thread, self._layout.home(first))
+        folder = await self._write(lambda: self._begin(thread, self._home_for(thread.id, first)))
         try:
             if body.messages:
                 await self._jan.messages.start(thread.id, body.messages)
+            await self._write(self._finish, thread, folder)
         except Exception:
             await self._write(self._break_off, folder)
             raise
-        await self._write(self._finish, thread, folder)
+
+    def _home_for(self, thread_id: str, first: str) -> str:
+        """Where a thread is made: where an attempt to make it broke off, else where its first assistant says."""
+        folder = self._layout.thread_folder(thread_id)
+        return os.path.dirname(folder) if os.path.isdir(folder) else self._layout.home(first)
 
     def _begin(self, thread: Thread, home: str) -> str:
         """Make the folder; whoever stores the first messages finds it where it is."""
         folder = os.path.join(home, thread.id)
-        self._layout.make_folder(home)
+        self._layout.make_home(home)
         self._layout.check_writable(folder)
         with self._catalogue.changing(home, thread.id, thread.created_at):
             try:
@@ -262,6 +267,34 @@ class ThreadsJson(Threads):
             self._layout.check_writable(os.path.dirname(folder))
             self._tombstones.add(thread_id)
         self._files.drop(thread_id)
+        if os.path.islink(folder):
+            self._hide_links(thread_id)
+
+    def _deleted(self) -> Sequence[str]:
+        names = self._tombstones.names()
+        for name in names:
+            self._hide_links(name)
+        return names
+
+    def _hide_links(self, thread_id: str) -> None:
+        """Where the folder of a deleted thread is a link, take that out of sight before anything in it is cleared.
+
+        What it leads to is not ours to remove. Where it resists, whoever clears the thread is told, and tries again.
+        """
+        for home in self._layout.homes():
+            if os.path.islink(os.path.join(home, thread_id)):
+                try:
+                    self._hide(home, thread_id)
+                except (OSError, JanError):
+                    continue
+
+    def _hide(self, home: str, thread_id: str) -> None:
+        """Take the folder of a deleted thread out of sight."""
+        with self._catalogue.changing(home, thread_id, None):
+            try:
+                hide_folder(self._layout, os.path.join(home, thread_id))
+            except FileNotFoundError:  # another process did it
+                pass
 
     def _put(self, thread: Thread) -> None:
         if self._tombstones.has(thread.id):
@@ -280,10 +313,8 @@ class ThreadsJson(Threads):
         if not self._tombstones.has(thread_id):
             return
         for home in self._layout.homes():
-            folder = os.path.join(home, thread_id)
-            if os.path.lexists(folder):
-                with self._catalogue.changing(home, thread_id, None):
-                    hide_folder(self._layout, folder)
+            if os.path.lexists(os.path.join(home, thread_id)):
+                self._hide(home, thread_id)
             else:
                 secure_hidden(home)
             empty_bin(home, thread_id)

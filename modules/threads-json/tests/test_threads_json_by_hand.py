@@ -173,8 +173,17 @@ async def test_links_out_of_the_root_are_not_written_through(threads: ThreadsJso
         await threads.update("x", ThreadUpdate(title="t"))
     assert caught.value.code == "outside_root"
     await threads.delete("x")
+    # Before anything of it is cleared: what clears would be led out of the root.
+    assert os.listdir(root / "threads") == [".deleted"]
     await threads.forget("x")
+    assert os.listdir(root / "threads" / ".deleted") == []
     assert os.listdir(outside) == ["thread.json"]  # the link alone is gone
+    (root / "threads" / "x").symlink_to(outside)
+    (root / "threads" / ".deleted" / "x").write_text("{}")  # a deletion that broke off there
+    assert await threads.deleted() == ["x"]
+    assert os.listdir(root / "threads") == [".deleted"]
+    await threads.forget("x")
+    assert os.listdir(outside) == ["thread.json"]
     shutil.rmtree(root / "threads")
     (root / "threads").symlink_to(outside.parent)
     for asked in (threads.create(ThreadRequest()), threads.delete("x")):
@@ -182,3 +191,29 @@ async def test_links_out_of_the_root_are_not_written_through(threads: ThreadsJso
             await asked
         assert caught.value.code == "outside_root"
     assert os.listdir(outside.parent) == ["x"]
+
+
+async def test_threads_stay_when_their_assistant_changes(
+    threads: ThreadsJson, jan: Any, write: Write, root: Path
+) -> None:
+    write("assistants/a/assistant.json", created_at=1, thread_location="work/plays")
+    made = await threads.create(request(title="one", assistants=[{"assistant_id": "a"}]))
+    assert sorted(os.listdir(root / "work" / "plays")) == [made.id]
+
+    async def is_whole() -> bool:
+        found = [(await one.retrieve(made.id), await ids(one)) for one in (threads, ThreadsJson(jan))]
+        return found == [(made, [made.id])] * 2
+
+    assert await is_whole()
+    for content in ('{"created_at": 1, "thread_location": "threads"}', "{ broken"):
+        write("assistants/a/assistant.json", content)
+        assert await is_whole()
+    shutil.rmtree(root / "assistants")
+    assert await is_whole()
+    assert (await threads.update(made.id, ThreadUpdate(title="two"))).title == "two"
+    await threads.delete(made.id)
+    await threads.forget(made.id)
+    assert os.listdir(root / "work" / "plays") == [".deleted"]
+    await threads.put(made)
+    assert await is_whole()
+    assert os.listdir(root / "threads" / ".deleted") == []

@@ -25,7 +25,13 @@ def test_what_the_file_lacks_takes_its_default_and_its_id_does_not_count() -> No
         "metadata": {},
     }
     assert shown({"created": 5})["created_at"] == 5
-    for missing in ({}, {"created_at": None}, {"created_at": [], "metadata": {}}):
+    for missing in (
+        {},
+        {"created_at": None},
+        {"created_at": [], "metadata": {}},
+        {"created_at": "2024"},
+        {"created": True},
+    ):
         with pytest.raises(Damaged):
             shown(missing)
 
@@ -33,13 +39,15 @@ def test_what_the_file_lacks_takes_its_default_and_its_id_does_not_count() -> No
 def test_what_model_json_says() -> None:
     assert model_of({"id": "a", "model": "b"}) == "b"
     assert model_of({"id": "a", "model": ""}) == "a"
-    assert model_of({"id": 5}) is None
+    assert model_of({"id": 5}) is model_of({"id": "*"}) is None
+    assert model_of({"id": "a", "model": "*"}) == "a"
     found = shown({"created_at": 1, "model": "not here", "parameters": {"x": 1}}, {"id": "m", "parameters": {"y": 2}})
     assert (found["model"], found["parameters"]) == ("m", {"y": 2})
     for wrong in ([], 5, "", False):  # it costs what it sets
         assert shown({"created_at": 1}, {"id": "m", "parameters": wrong}) == shown({"created_at": 1}, {"id": "m"})
     assert "model" not in shown({"created_at": 1, "model": "not here"})
     assert settings_of("/m", {"id": "m", "parameters": {"top_p": 1, "model": "x"}}, b"") == {"model": "m", "top_p": 1}
+    assert settings_of("/m", {"id": "*", "instructions": ""}, b"") == {"instructions": ""}
     with pytest.raises(Damaged):
         settings_of("/m", {"parameters": []}, b"")
 

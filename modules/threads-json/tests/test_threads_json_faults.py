@@ -152,6 +152,32 @@ async def test_a_crash_at_any_point_of_a_create_is_made_good_by_the_retry(
     assert crashes > 15
 
 
+async def test_a_retry_finds_the_place_of_the_attempt_that_broke_off(
+    jan: Any, root: Path, write: Write, crash_at: Callable[[int | None], Callable[[], int]]
+) -> None:
+    body = request(assistants=[{"assistant_id": "a"}])
+    with_key("k")
+    point, begun = 0, 0
+    while True:
+        point += 1
+        shutil.rmtree(root, ignore_errors=True)
+        write("assistants/a/assistant.json", created_at=1, thread_location="work")
+        count = crash_at(point)
+        try:
+            await ThreadsJson(jan).create(body)
+        except (Crash, BaseExceptionGroup):
+            crash_at(None)
+        else:
+            if count() < point:
+                break
+        begun += any(is_name(name) for name in (os.listdir(root / "work") if (root / "work").is_dir() else ()))
+        write("assistants/a/assistant.json", created_at=1, thread_location="ROOT/threads")
+        reply = await ThreadsJson(jan).create(body)
+        assert await ids(ThreadsJson(jan)) == [reply.id]
+        assert await ThreadsJson(jan).retrieve(reply.id) == reply
+    assert begun > 2
+
+
 async def test_a_crash_at_any_point_of_a_deletion_is_finished_by_the_next_start(
     jan: Any, root: Path, write: Write, crash_at: Callable[[int | None], Callable[[], int]]
 ) -> None:
@@ -196,7 +222,7 @@ async def test_a_crash_at_any_point_of_a_deletion_is_finished_by_the_next_start(
 
 
 async def test_a_full_disk_is_told_and_nothing_half_made_is_seen(
-    threads: ThreadsJson, monkeypatch: pytest.MonkeyPatch
+    threads: ThreadsJson, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = await threads.create(request(title="t"))
 
@@ -213,6 +239,7 @@ async def test_a_full_disk_is_told_and_nothing_half_made_is_seen(
             await asked
         assert caught.value.status == 503
     monkeypatch.undo()
+    assert [name for name in os.listdir(root / "threads") if is_name(name)] == [kept.id]
     assert [(one.id, one.title) for one in (await threads.list(ThreadsQuery())).data] == [(kept.id, "t")]
     assert (await threads.update(kept.id, ThreadUpdate(title="u"))).title == "u"
 
