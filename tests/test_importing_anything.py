@@ -74,7 +74,8 @@ def test_threads(thread: Any, messages: list[Any], model: Any) -> None:
     json.dumps(found.thread.model_dump(mode="json"), allow_nan=False, ensure_ascii=False).encode()
     for message in found.messages:
         json.dumps(message.model_dump(mode="json"), allow_nan=False, ensure_ascii=False).encode()
-    assert len(found.messages) + len(found.problems) <= len(messages)
+    # Each line is brought or told of once; so is a thread.json that says nothing that can be read.
+    assert len(found.messages) + len(found.problems) <= len(messages) + 1
 
 
 @settings(max_examples=150, deadline=None)
