@@ -55,7 +55,7 @@ async def test_where_it_is_required_a_slow_disk_is_a_refusal_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = SlowDisk(monkeypatch)
-    async with served(tmp_path, {"required": True, "wait_seconds": 0.05}) as one:
+    async with served(tmp_path, {"required": True, "wait_seconds": 2.0}) as one:
         replies = await asyncio.gather(*(one.http.post("/threads", json={}) for _ in range(3)))
         assert [reply.status_code for reply in replies] == [503] * 3
         assert (await one.http.get("/threads")).json()["data"] == []
