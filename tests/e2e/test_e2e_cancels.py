@@ -27,7 +27,7 @@ from tests.smollm2 import GO_ON
 pytestmark = [pytest.mark.faults, LINUX]
 
 SLOTS = 2
-BATCH = 48
+BATCH = 24
 """Tokens of a prompt that are read in one go, which nothing interrupts; Jan's default."""
 DECODING, READING = 200, 500
 """Milliseconds until a slot is free, promised for a machine with nothing else to do."""

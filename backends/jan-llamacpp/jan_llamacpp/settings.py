@@ -18,7 +18,7 @@ class LlamaCppSettings(Described):
     """Requests that one model answers at once (`n_parallel` in model.json)."""
     threads: int = Field(default=0, ge=0, le=4096)
     """Threads a worker computes with; 0 takes the cores, less one where a core runs one thread only."""
-    batch: int = Field(default=48, ge=8, le=2048)
+    batch: int = Field(default=24, ge=8, le=2048)
     """Tokens of a prompt read in one go: a request can be cancelled only between two of them."""
     gpu_layers: int = Field(default=-1, ge=-1, le=10_000)
     """Layers given to a GPU, where the engine was built for one (`ngl` in model.json); -1 is as many as fit."""

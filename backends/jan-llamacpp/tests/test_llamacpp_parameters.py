@@ -24,7 +24,7 @@ def test_a_text_fits_one_batch() -> None:
     found = given(location(context_length=512))
     assert (found["context"], found["batch"], found["pooling"]) == (512, 512, "mean")
     text = given(location(context_length=512), "")
-    assert (text["batch"], text["pooling"]) == (48, None)
+    assert (text["batch"], text["pooling"]) == (24, None)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def given(settings: dict[str, Any] | None = None, metadata: dict[str, Any] | Non
 
 def test_the_defaults() -> None:
     found = given()
-    assert (found["context"], found["slots"], found["batch"], found["gpu_layers"]) == (4096, 4, 48, -1)
+    assert (found["context"], found["slots"], found["batch"], found["gpu_layers"]) == (4096, 4, 24, -1)
     assert found["batch"] <= 128, "a prompt could not be left in time"
     assert found["threads"] >= 1
     assert found["chat_template"] is None
