@@ -62,9 +62,19 @@ class NotSupported(InvalidRequest):
 
 
 class ContextLengthExceeded(InvalidRequest):
-    """400: prompt and answer do not fit the model's context; nothing is cut silently."""
+    """400: prompt and answer do not fit the model's context; nothing is cut silently.
+
+    Args:
+        context: tokens that prompt and answer may have together; None where nobody knows.
+    """
 
     code = "context_length_exceeded"
+
+    def __init__(
+        self, message: str, *, param: str | None = None, code: str | None = None, context: int | None = None
+    ) -> None:
+        super().__init__(message, param=param, code=code)
+        self.context = context
 
 
 class Unauthorized(JanError):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from jan_core import errors
-from jan_core.errors import Busy, InvalidRequest, JanError, NotSupported, Unavailable
+from jan_core.errors import Busy, ContextLengthExceeded, InvalidRequest, JanError, NotSupported, Unavailable
 from tests.pinned import spec
 
 
@@ -51,6 +51,11 @@ def test_what_will_pass_says_when_to_ask_again() -> None:
     assert Busy("Full.", retry_after=0).headers == {"Retry-After": "1"}
     assert Unavailable("Starting.").headers == {"Retry-After": "1"}
     assert JanError("No.", headers={"Allow": "GET"}).headers == {"Allow": "GET"}
+
+
+def test_what_is_too_long_may_say_how_much_fits() -> None:
+    assert ContextLengthExceeded("Too long.").context is None
+    assert ContextLengthExceeded("Too long.", param="messages", context=512).context == 512
 
 
 def test_not_supported_is_a_bad_request() -> None:

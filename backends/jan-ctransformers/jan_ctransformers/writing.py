@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 from collections.abc import Sequence
 
+from jan_workers.stops import begun, found
+
 
 class Writing:
     """The text of one answer as it grows.
@@ -23,13 +25,12 @@ class Writing:
     def add(self, data: bytes) -> str:
         """Take a token's bytes; returns the text that can be shown now, maybe none."""
         self._held += self._decoder.decode(data)
-        places = [at for stop in self._stops if (at := self._held.find(stop)) >= 0]
-        if places:
+        at = found(self._held, self._stops)
+        if at is not None:
             self.stopped = True
-            shown, self._held = self._held[: min(places)], ""
+            shown, self._held = self._held[:at], ""
             return shown
-        keep = max((_begun(self._held, stop) for stop in self._stops), default=0)
-        end = len(self._held) - keep
+        end = len(self._held) - begun(self._held, self._stops)
         shown, self._held = self._held[:end], self._held[end:]
         return shown
 
@@ -37,11 +38,3 @@ class Writing:
         """What was held back, at the end of the answer; a character that is not whole is left out."""
         shown, self._held = self._held, ""
         return shown
-
-
-def _begun(text: str, stop: str) -> int:
-    """How many characters at the end of the text may be the beginning of the stop string."""
-    for length in range(min(len(stop) - 1, len(text)), 0, -1):
-        if text.endswith(stop[:length]):
-            return length
-    return 0

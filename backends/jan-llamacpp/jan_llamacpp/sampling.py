@@ -129,6 +129,7 @@ def too_long(what: str, length: str, context: int | None, param: str) -> Context
         f"{what} {length}; this model is loaded for {context} tokens of prompt and answer together. "
         "Shorten it, or set ctx_len in the model's model.json if the model can do more.",
         param=param,
+        context=context,
     )
 
 

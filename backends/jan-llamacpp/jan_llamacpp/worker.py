@@ -10,6 +10,7 @@ from typing import Any
 from jan_workers.child import Child, Refused, run
 
 from jan_llamacpp.own_server import OwnServer
+from jan_llamacpp.stopping import Stopping
 from jan_llamacpp.template import HarmfulTemplate, check, environment, mistake
 
 READ_PER_SECOND = 128 << 10
@@ -68,16 +69,31 @@ class LlamaCppChild(Child):
 
     def answer(self, task: str, body: bytes, on_piece: Callable[[bytes], bool]) -> None:
         """Have the engine do a task; it calls back with each piece."""
-        if task == "chat":
-            self._chat(body, on_piece)
-        elif task == "completion":
-            self._server.handle_completions(body, on_piece)
+        if task in ("chat", "completion"):
+            self._say(task, body, on_piece)
         elif task == "describe":
             if self._description is None:
                 self._description = json.dumps(_describe(self._own)).encode()
             on_piece(self._description)
         else:
             self._ask(task, body, on_piece)
+
+    def _say(self, task: str, body: bytes, on_piece: Callable[[bytes], bool]) -> None:
+        """Have the engine write text; stop strings are ours to look for."""
+        told = on_piece
+        if b'"stop"' in body:
+            request = json.loads(body)
+            if request.get("stop"):
+                stopping = Stopping(request, chat=task == "chat")
+                body = json.dumps(request).encode()
+
+                def told(piece: bytes) -> bool:
+                    return any(on_piece(one) for one in stopping.take(piece)) or stopping.over
+
+        if task == "chat":
+            self._chat(body, told)
+        else:
+            self._server.handle_completions(body, told)
 
     def _chat(self, body: bytes, on_piece: Callable[[bytes], bool]) -> None:
         try:

@@ -54,6 +54,7 @@ def test_what_the_engine_refuses() -> None:
     assert isinstance(engine_error({"code": 400, "message": "no"}, "", ""), InvalidRequest)
     assert isinstance(engine_error({"code": 500}, "", ""), EngineError)
     assert too_long("It is", "9 characters", 5, "prompt").param == "prompt"
+    assert too_long("It is", "9 characters", 5, "prompt").context == 5
 
 
 def test_the_defaults_are_those_of_the_library() -> None:

@@ -57,6 +57,19 @@ async def test_one_stream_of_chunks(jan: Jan) -> None:
     assert usage.usage.completion_tokens == 4
 
 
+async def test_tokens_that_were_held_back_for_a_stop_string_have_their_logprobs(jan: Jan) -> None:
+    free = (await jan.chat.create(body(**GO_ON, temperature=0, logprobs=True, max_tokens=8))).choices[0]
+    text = free.message.content or ""
+    stop = [text[len(text) // 2 :][:3] + "@", text[-3:] + "@"]  # it begins to be these, and never becomes one
+    held = (await jan.chat.create(body(**GO_ON, temperature=0, logprobs=True, max_tokens=8, stop=stop))).choices[0]
+    assert (held.message.content, held.finish_reason) == (text, "length")
+    assert free.logprobs is not None
+    assert free.logprobs.content is not None
+    assert held.logprobs is not None
+    assert held.logprobs.content is not None
+    assert [one.token for one in held.logprobs.content] == [one.token for one in free.logprobs.content]
+
+
 async def test_choices_beyond_the_slots_come_in_rounds_and_every_one_ends(jan: Jan) -> None:
     found = await chunks(jan, n=5, seed=1, stream_options={"include_usage": True})
     ended = [choice.index for chunk in found for choice in chunk.choices if choice.finish_reason]

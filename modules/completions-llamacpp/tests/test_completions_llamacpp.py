@@ -127,6 +127,12 @@ async def test_tokens_that_were_held_back_for_a_stop_string_have_their_own_text(
     assert held.logprobs == free.logprobs
 
 
+async def test_what_only_begins_like_a_stop_string_is_told_at_the_limit_too(jan: Jan) -> None:
+    free = (await create(jan, logprobs=1, max_tokens=8)).choices[0]
+    held = (await create(jan, logprobs=1, max_tokens=8, stop=[free.text[-3:] + "@"])).choices[0]
+    assert (held.text, held.finish_reason, held.logprobs) == (free.text, "length", free.logprobs)
+
+
 async def test_a_stop_string_ends_the_text_before_it(jan: Jan) -> None:
     whole = (await create(jan, max_tokens=8, logprobs=0)).choices[0]
     assert whole.logprobs is not None
