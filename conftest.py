@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from jan_core.pull.lock import hold
+from jan_core.folder.lock_file import hold
 
 HERE = Path(__file__).parent
 CACHE = HERE / ".cache"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from jan_core import wrapping
 from jan_core.aliases import Aliases
+from jan_core.answers import Answers
 from jan_core.backend import Backend
 from jan_core.config import Config, load
 from jan_core.discovery import Chosen, Discovery
@@ -36,12 +37,19 @@ class Jan:
     """The chosen implementations, wrapped and wired. `jan.models`, `jan.chat`, … are the endpoints.
 
     An async context manager: entering it enters the backends and then the endpoints; leaving it closes them in
-    reverse order. It is used from one event loop. `jan.routes` are the routes of its application, where it has one:
-    what hooks that are called after them (`asgi_wrapper`) may ask.
+    reverse order. It is used from one event loop.
 
     Args:
         config: what was asked for; default the config of the default root.
         discovery: the installed packages; default those of the running environment.
+
+    Attributes:
+        root: the folder the data lives in.
+        config: what was asked for.
+        server: the table `[server]`, checked.
+        endpoints: those that are served, by name, as `jan.<name>` has them.
+        routes: the routes of its application, where it has one: what hooks that are called after them (`asgi_wrapper`)
+            may ask.
 
     Raises:
         Refusal: anything chosen cannot be found, imported, configured or built.
@@ -58,6 +66,7 @@ class Jan:
         self.backends: dict[type[Backend], Backend] = {}
         self._stack: AsyncExitStack | None = None
         self._entered = False
+        self._asking = "a chosen package"
         self._served: set[str] = set()
         self.aliases = Aliases(self.config, lambda: self._served)
         self.reconciler = Reconciler(self)
@@ -84,17 +93,23 @@ class Jan:
         """The app's one instance of a backend, built at the first call.
 
         Raises:
-            Refusal: a bad value in the backend's table.
+            Refusal: a bad value in the backend's table, or it was built for other versions of jan-core.
             RuntimeError: the first call comes when the app runs already, so that nobody would enter the backend.
         """
         found = self.backends.get(kind)
         if found is None:
             if self._entered:
                 raise RuntimeError(f"ask for the backend {kind.name} in provide_…, while the app is built")
+            self.discovery.check_backend(kind.name, self._asking)
             settings = self.config.table(kind.name, kind.settings_model)
             found = self.backends[kind] = kind(settings, self)
         assert isinstance(found, kind)
         return found
+
+    @property
+    def served_engines(self) -> frozenset[str]:
+        """The engines whose models the chosen modules answer for."""
+        return frozenset(self._served)
 
     def checks(self) -> list[Check]:
         """The checks that chosen packages bring for `jan doctor`."""
@@ -115,7 +130,7 @@ class Jan:
         async with AsyncExitStack() as stack:
             for backend in self.backends.values():
                 await stack.enter_async_context(backend)
-            for endpoint in self.endpoints.values():
+            for endpoint in sorted(self.endpoints.values(), key=lambda one: one.unasked):
                 await stack.enter_async_context(endpoint)
             if "threads" in self.endpoints:
                 await stack.enter_async_context(self.reconciler)
@@ -152,7 +167,7 @@ class Jan:
         built: dict[str, Endpoint] = {}
         for name in names:
             chosen = self.discovery.load("modules", name, asked)
-            settings = self.discovery.settings(chosen)
+            settings, self._asking = self.discovery.settings(chosen), asked
             made = self.discovery.call(chosen, f"provide_{endpoint}", settings=settings, jan=self)
             if not isinstance(made, declared):
                 found = "does not implement it" if made is None else f"returned {type(made).__name__}"
@@ -175,7 +190,7 @@ class Jan:
         layers = []
         declared = endpoint.declared()
         for chosen, settings in self.plugins:
-            given = {"settings": settings, "jan": self}
+            given, self._asking = {"settings": settings, "jan": self}, chosen.asked
             for wrappers in (
                 self.discovery.call(chosen, f"wrap_{name}", **given),
                 self.discovery.call(chosen, "wrap_every", endpoint=declared, **given),
@@ -189,6 +204,8 @@ class Jan:
             layers.append(wrapping.Layer("engines", RunningEngines(self).wrappers()))
         if name == "threads":
             layers.append(wrapping.Layer("reconciler", self.reconciler.wrappers()))
+        if name == "messages" and "runs" in self.discovery.choices():
+            layers.append(wrapping.Layer("answers", Answers(self).wrappers()))
         return layers
 
 

@@ -66,6 +66,8 @@ async def _lifespan(jan: Jan, app: Starlette) -> AsyncIterator[None]:
     async with jan:
         for backend in list(jan.backends.values()):
             await backend.serving()
+        for endpoint in jan.endpoints.values():
+            await endpoint.serving()
         yield
 
 

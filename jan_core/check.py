@@ -33,6 +33,7 @@ class Verdict:
         remedy: the exact command or edit that mends it; empty where nothing is to be done.
         repairs: what can be mended without a person's judgement, one for each damaged thing.
         found: every finding, each a sentence, where `why` may leave some out.
+        warnings: what is not wrong, and worth a look, each a sentence.
     """
 
     ok: bool
@@ -40,6 +41,7 @@ class Verdict:
     remedy: str = ""
     repairs: tuple[Repair, ...] = ()
     found: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

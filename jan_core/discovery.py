@@ -10,44 +10,23 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import pluggy
 
-from jan_core import hookspecs
+from jan_core import hookspecs, versions
 from jan_core.config import Config
 from jan_core.endpoint import Endpoint
+from jan_core.installed import Installed, declared, listed
 from jan_core.refusal import Refusal
 
 GROUPS = ("endpoints", "modules", "plugins", "backends", "bundles")
 """The entry-point groups, without their prefix `jan.`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """An entry point and the distribution that declares it.
-
-    Attributes:
-        group: one of `GROUPS`.
-        name: the entry point's name, the one a config uses.
-        distribution: name and version, such as `jan-messages-json 0.1.0`.
-        entry: the entry point itself.
-    """
-
-    group: str
-    name: str
-    distribution: str
-    entry: EntryPoint
-
-    @property
-    def answers(self) -> str:
-        """Distribution and entry point, for an error message."""
-        return f"{self.distribution}, entry point {self.name} = {self.entry.value} (group jan.{self.group})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +37,28 @@ class Chosen:
     asked: str
     installed: Installed
     plugin: Any
+
+
+class _Endpoints(Mapping[str, type[Endpoint]]):
+    """Endpoint classes by name, each imported when it is asked for."""
+
+    def __init__(self, names: Iterable[str], load: Callable[[str], type[Endpoint]]) -> None:
+        self._names = dict.fromkeys(names)
+        self._load = load
+
+    def __getitem__(self, name: str) -> type[Endpoint]:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._load(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 class Discovery:
@@ -80,20 +81,9 @@ class Discovery:
         """Everything installed, by group, ordered by name. Nothing is imported."""
         found = self._found
         if found is None:
-            every = entry_points()  # asked by group, every installed distribution would be looked at anew for each
-            found = {group: every.select(group=f"jan.{group}") for group in GROUPS}
-        listed: dict[str, list[Installed]] = {group: [] for group in GROUPS}
-        for group in GROUPS:
-            seen = set()
-            for entry in found.get(group, ()):
-                dist = entry.dist
-                distribution = f"{dist.name} {dist.version}" if dist else "an unknown distribution"
-                key = (entry.name, distribution, entry.value)
-                if key not in seen:  # one distribution may be found twice along sys.path
-                    seen.add(key)
-                    listed[group].append(Installed(group, entry.name, distribution, entry))
-            listed[group].sort(key=lambda one: (one.name, one.distribution))
-        return listed
+            every = list(declared())
+            found = {group: [entry for entry in every if entry.group == f"jan.{group}"] for group in GROUPS}
+        return {group: listed(group, found.get(group, ())) for group in GROUPS}
 
     def find(self, group: str, name: str, asked: str) -> Installed:
         """The one installed package of this name.
@@ -123,13 +113,13 @@ class Discovery:
         """Import a chosen package and make its hooks known, once.
 
         Raises:
-            Refusal: it is not installed, or fails to import, or implements a hook that does not exist.
+            Refusal: it is not installed, was built for other versions of jan-core, fails to import, or implements a
+                hook that does not exist.
         """
         if (group, name) in self._loaded:
             return self._loaded[group, name]
         one = self.find(group, name, asked)
-        if group in ("modules", "plugins"):
-            _ = self.endpoints  # their hooks must be known before a package that implements them is loaded
+        versions.check(one.entry.dist, one.distribution, asked, one.answers)
         try:
             plugin = one.entry.load()
         except (Exception, SystemExit) as error:  # a package may fail in any way while it is imported
@@ -146,9 +136,30 @@ class Discovery:
         self._loaded[group, name] = chosen
         return chosen
 
+    @property
+    def loaded(self) -> list[Installed]:
+        """What has been imported so far, in that order."""
+        return [chosen.installed for chosen in self._loaded.values()]
+
+    def check_backend(self, name: str, asked: str) -> None:
+        """Refuse a backend that was built for other versions of jan-core.
+
+        Args:
+            name: as the backend's class says.
+            asked: what asks for it.
+        """
+        for one in self.installed["backends"]:
+            if one.name == name:
+                wanted = f"the backend {name!r}, for {asked}"
+                versions.check(one.entry.dist, one.distribution, wanted, one.answers)
+
     def _register(self, chosen: Chosen) -> None:
-        known = {name for name in vars(self.hooks.hook) if not name.startswith("_")}
         offered = [name for name in dir(chosen.plugin) if self.hooks.parse_hookimpl_opts(chosen.plugin, name)]
+        for name in offered:  # hooks of an endpoint must be known before a package that implements them is registered
+            endpoint = name.partition("_")[2]
+            if not hasattr(self.hooks.hook, name) and endpoint in self.endpoints:
+                _ = self.endpoints[endpoint]
+        known = {name for name in vars(self.hooks.hook) if not name.startswith("_")}
         unknown = [name for name in offered if name not in known]
         try:
             if unknown:
@@ -207,22 +218,24 @@ class Discovery:
 
     @cached_property
     def endpoints(self) -> Mapping[str, type[Endpoint]]:
-        """Every installed endpoint class by name; hookspecs of those from other packages are made known.
+        """Every installed endpoint class by name.
 
-        Raises:
+        Names are known without an import. A class is imported when it is asked for, and the hookspecs in its file are
+        made known; one that nothing asks for is none of the chosen.
+
+        Raises, where a class is asked for:
             Refusal: two packages offer one name, one fails to import, or one is no endpoint class.
         """
-        classes: dict[str, type[Endpoint]] = {}
-        for one in self.installed["endpoints"]:
-            chosen = self.load("endpoints", one.name, f"endpoint {one.name!r}")
-            if not (isinstance(chosen.plugin, type) and issubclass(chosen.plugin, Endpoint)):
-                raise Refusal(
-                    chosen.asked, "its entry point names no Endpoint class", "Update it.", answers=one.answers
-                )
-            if f"provide_{one.name}" not in vars(self.hooks.hook):
-                self._learn(chosen, chosen.plugin)
-            classes[one.name] = chosen.plugin
-        return classes
+        return _Endpoints([one.name for one in self.installed["endpoints"]], self._endpoint)
+
+    def _endpoint(self, name: str) -> type[Endpoint]:
+        chosen = self.load("endpoints", name, f"endpoint {name!r}")
+        if not (isinstance(chosen.plugin, type) and issubclass(chosen.plugin, Endpoint)):
+            answers = chosen.installed.answers
+            raise Refusal(chosen.asked, "its entry point names no Endpoint class", "Update it.", answers=answers)
+        if f"provide_{name}" not in vars(self.hooks.hook):
+            self._learn(chosen, chosen.plugin)
+        return chosen.plugin
 
     def _learn(self, chosen: Chosen, endpoint: type[Endpoint]) -> None:
         try:

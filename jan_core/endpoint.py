@@ -139,6 +139,8 @@ class Endpoint(ABC):
     """True where `jan.toml` may list several modules, and the engine of a request's model decides among them."""
     reserved: ClassVar[frozenset[str]] = frozenset()
     """Names that a request's path cannot mean an object by: they are further paths of the API, served or not."""
+    unasked: ClassVar[bool] = False
+    """True where it works on while no request is there: it is entered after all others, and left before them."""
     engine: ClassVar[str | None] = None
     """Set by an implementation behind a `several` endpoint: the engine whose models it answers for."""
 
@@ -162,6 +164,9 @@ class Endpoint(ABC):
 
     async def ready(self) -> None:  # noqa: B027 - most endpoints are ready once they are entered
         """Return when a request could be answered now; raise `Unavailable`, saying what is missing, otherwise."""
+
+    async def serving(self) -> None:  # noqa: B027 - most endpoints do nothing unasked
+        """Called once when a server begins to serve the app, everything being entered; see `Backend.serving`."""
 
     async def __aenter__(self) -> Self:
         return self

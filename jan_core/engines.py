@@ -99,8 +99,8 @@ class RunningEngines(Engines):
         installed = {one.name for one in self._jan.discovery.installed["modules"]}
         found = [
             f"{name} = {json.dumps([*chosen.get(name, ([], ''))[0], f'{name}-{wanted}'])}"
-            for name, endpoint in self._jan.discovery.endpoints.items()
-            if endpoint.several and f"{name}-{wanted}" in installed
+            for name in self._jan.discovery.endpoints
+            if f"{name}-{wanted}" in installed and self._jan.discovery.endpoints[name].several
         ]
         if found:
             return f"It is installed: write {' and '.join(found)} under [endpoints] of jan.toml."

@@ -35,10 +35,13 @@ if TYPE_CHECKING:
     from jan_core.endpoints.engines import Engines
     from jan_core.endpoints.messages import Messages
     from jan_core.endpoints.models import Models
+    from jan_core.endpoints.runs import Runs
     from jan_core.endpoints.threads import Threads
 
 hookspec = pluggy.HookspecMarker("jan")
+"""Marks the declaration of a hook, in the file of an endpoint's class."""
 hookimpl = pluggy.HookimplMarker("jan")
+"""Marks a function that implements the hook of its name."""
 
 Wrapper = Callable[..., Awaitable[Any]]
 """`async def wrapper(proceed, *arguments)`: goes around an operation; see `jan_core.wrapping`."""
@@ -153,6 +156,18 @@ def provide_messages(settings: Any, jan: Jan) -> Messages:
 @hookspec(firstresult=True)
 def wrap_messages(settings: Any, jan: Jan) -> Mapping[str, Wrapper]:
     """Return wrappers for operations of `messages`. Otherwise as `wrap_chat`."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def provide_runs(settings: Any, jan: Jan) -> Runs:
+    """Return the object that answers `runs`. Otherwise as `provide_chat`."""
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def wrap_runs(settings: Any, jan: Jan) -> Mapping[str, Wrapper]:
+    """Return wrappers for operations of `runs`. Otherwise as `wrap_chat`."""
     raise NotImplementedError
 
 

@@ -17,6 +17,7 @@ from jan_core.endpoint import Endpoint, Operation
 from jan_core.errors import JanError, MethodNotAllowed, NotFound, Unavailable
 from jan_core.refusal import Refusal
 from jan_core.requests import CLIENT_LEFT, UnderWay, Watch
+from jan_core.schemas.base import NamedEvent
 from jan_core.validation import parse, parse_query
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ class _Exchange:
 
     async def _stream(self, operation: Operation, arguments: dict[str, Any]) -> None:
         item = operation.types().item
-        self.named = isinstance(item, type) and issubclass(item, sse.NamedEvent)
+        self.named = isinstance(item, type) and issubclass(item, NamedEvent)
         self.watch = Watch(self.receive, self.task, 0)
         send, frame = self.send, sse.frame
         async with AsyncExitStack() as stack:

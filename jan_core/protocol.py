@@ -252,7 +252,7 @@ class _Limited(HttpToolsProtocol):
         elif self.flow.write_paused or self.transport.is_closing():
             self.transport.abort()
         elif self._part == _BODY:
-            came = f"{self._received} bytes in {now - self._began:.1f} seconds"
+            came = f"no more than {self._received} bytes in {now - self._began:.1f} seconds"
             self._refuse(RequestTimeout(f"The request's body came too slowly: {came}. Send it again."))
         elif self._part == _IDLE and self._room == self._limit:
             self.transport.close()

@@ -9,22 +9,13 @@ import json
 from typing import Any
 
 from jan_core.errors import JanError
-from jan_core.schemas.base import Reply
+from jan_core.schemas.base import NamedEvent, Reply
 
 DONE = b"data: [DONE]\n\n"
 """The end of a stream of unnamed events."""
 
 DONE_EVENT = b"event: done\ndata: [DONE]\n\n"
 """The end of a stream of named events."""
-
-
-class NamedEvent(Reply):
-    """An event with a name (`thread.message.delta`), for streams whose events have one."""
-
-    event: str
-    """The event's name."""
-    data: Any
-    """The object it carries."""
 
 
 def frame(item: Reply) -> bytes:

@@ -186,6 +186,8 @@ def _twin(inner: Endpoint, wrapped: Mapping[str, Any]) -> Endpoint:
         "__aexit__": leave,
         "supports": staticmethod(inner.supports),
         "ready": staticmethod(inner.ready),
+        "serving": staticmethod(inner.serving),
         "engine": inner.engine,
+        "unasked": inner.unasked,
     }
     return cast(Endpoint, type(f"Wrapped{declared.__name__}", (declared,), body)())

@@ -1,8 +1,9 @@
 """Writes the parts of the documentation that follow from the code, so that they cannot drift from it.
 
 - `docs/api/<endpoint>.md`: a page for each endpoint class that the kernel registers.
+- `docs/reference/<page>.md`: the pages for authors of modules and plugins; see `author_reference.py`.
 - In any page under `docs/`, what stands between `<!-- generated: … -->` and `<!-- end generated -->`:
-  `settings <module>:<model>` is a table of settings, `hooks` every hook with its contract.
+  `settings <module>:<model>` is a table of settings.
 
 Usage: `python scripts/reference.py` writes; with `--check` it changes nothing, and exits 1 naming what is out of date.
 """
@@ -13,15 +14,16 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+import author_reference
 from pydantic import BaseModel
 
-from jan_core import errors, hookspecs, openapi
+from jan_core import errors, openapi
 from jan_core.endpoint import Endpoint, Operation
 
 ROOT = Path(__file__).parent.parent
@@ -51,6 +53,23 @@ BODIES: dict[str, dict[str, Any]] = {
     "engines.unload": {"model": MODEL},
     "messages.create": {"role": "user", "content": "What is 6 times 7?"},
     "messages.update": {"metadata": {"checked": "yes"}},
+    "runs.create": {"assistant_id": "jan", "additional_instructions": "Answer in one sentence."},
+    "runs.create_stream": {"assistant_id": "jan", "stream": True},
+    "runs.create_thread": {
+        "assistant_id": "jan",
+        "thread": {"messages": [{"role": "user", "content": "What is 6 times 7?"}]},
+    },
+    "runs.create_thread_stream": {
+        "assistant_id": "jan",
+        "thread": {"messages": [{"role": "user", "content": "What is 6 times 7?"}]},
+        "stream": True,
+    },
+    "runs.submit_tool_outputs": {"tool_outputs": [{"tool_call_id": "call_123", "output": "42"}]},
+    "runs.submit_tool_outputs_stream": {
+        "tool_outputs": [{"tool_call_id": "call_123", "output": "42"}],
+        "stream": True,
+    },
+    "runs.update": {"metadata": {"checked": "yes"}},
     "threads.create": {
         "title": "Times tables",
         "messages": [{"role": "user", "content": "What is 6 times 7?"}],
@@ -86,6 +105,8 @@ PARAMETERS = {
     "assistant_id": "jan",
     "thread_id": "jan-1700000000-08bq3kd0m5w9xh",
     "message_id": "msg_123",
+    "run_id": "run_123",
+    "step_id": "step_123",
 }
 """Values for the examples' paths."""
 
@@ -99,6 +120,7 @@ def endpoints() -> dict[str, type[Endpoint]]:
 def pages() -> dict[Path, str]:
     """Every file this script writes, with the content it should have."""
     wanted = {DOCS / "api" / f"{name}.md": page(name, kind) for name, kind in endpoints().items()}
+    wanted |= author_reference.pages(DOCS)
     for path in sorted(DOCS.rglob("*.md")):
         if path not in wanted and "<!-- generated:" in (text := path.read_text("utf-8")):
             wanted[path] = REGION.sub(_fill, text)
@@ -106,7 +128,7 @@ def pages() -> dict[Path, str]:
 
 
 def _fill(match: re.Match[str]) -> str:
-    write = {"settings": settings_table, "hooks": lambda _: hooks()}[match[2]]
+    write = {"settings": settings_table}[match[2]]
     return f"{match[1]}\n{write(match[3])}\n\n{match[4]}"
 
 
@@ -311,21 +333,6 @@ def settings_table(reference: str) -> str:
         kind = " or ".join(map(kind_of, kinds))
         rows.append(f"| `{key}` | {kind} | {default} | {_cell(field['description'])} |")
     return "\n".join(rows)
-
-
-def hooks() -> str:
-    """Every hook of the kernel: its signature and its contract, in the order of the file."""
-    found: list[Callable[..., Any]] = [one for one in vars(hookspecs).values() if hasattr(one, "jan_spec")]
-    if not found:
-        raise RuntimeError("jan_core.hookspecs has no hooks")
-    parts = []
-    for one in found:
-        parts += [
-            f"### {one.__name__}",
-            f"`{one.__name__}{_plain(inspect.signature(one))}`",
-            inspect.getdoc(one) or "",
-        ]
-    return "\n\n".join(parts)
 
 
 def main(arguments: list[str]) -> int:

@@ -12,9 +12,8 @@ from jan_core.endpoint import Endpoint, internal, operation
 from jan_core.errors import EngineError, NotFound, NotSupported
 from jan_core.hookspecs import Wrapper, hookspec
 from jan_core.pages import cut
-from jan_core.schemas.base import Reply, Request
+from jan_core.schemas.base import NamedEvent, Reply, Request
 from jan_core.schemas.pages import Page, PageQuery
-from jan_core.sse import NamedEvent
 
 if TYPE_CHECKING:
     from jan_core.app import Jan

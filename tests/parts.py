@@ -6,14 +6,16 @@ import asyncio
 import importlib
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import httpx2
 import pytest
 
+from jan_core.app import Jan
 from jan_core.config import Config, load
 from jan_core.discovery import GROUPS, Discovery
 from jan_core.hookspecs import hookimpl
@@ -53,6 +55,17 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
+async def leave(jan: Jan, http: httpx2.AsyncClient) -> None:
+    """Ask for a stream and for a plain answer that would never end, and go away from both."""
+    hangs = chat_body({"say": ["a"], "hang": True})
+    async with http.stream("POST", "chat/completions", json={**hangs, "stream": True}) as reply:
+        assert reply.status_code == 200
+    waits = asyncio.create_task(http.post("chat/completions", json=hangs))
+    await until(lambda: len(jan.under_way) == 1)
+    waits.cancel()
+    await asyncio.wait({waits})
+
+
 def datas(raw: bytes) -> list[Any]:
     """The data of a stream's unnamed events, parsed; `[DONE]` as it is."""
     found = []
@@ -75,15 +88,17 @@ class Site:
         files: Mapping[str, str],
         entries: Mapping[str, Mapping[str, str]],
         version: str = "1.0",
+        requires: Sequence[str] = ("jan-core>=0.1,<1",),
     ) -> None:
-        """Install a package: path to text, and group (without `jan.`) to entry points."""
+        """Install a package: path to text, group (without `jan.`) to entry points, and what it requires."""
         for path, text in files.items():
             target = self.folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, "utf-8")
         info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n", "utf-8")
+        head = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        (info / "METADATA").write_text(head + "".join(f"Requires-Dist: {one}\n" for one in requires), "utf-8")
         groups = [
             f"[jan.{group}]\n" + "".join(f"{name} = {value}\n" for name, value in named.items())
             for group, named in entries.items()

@@ -65,6 +65,22 @@ async def test_endpoints_are_entered_in_order_and_left_in_reverse(
 
 
 @pytest.mark.anyio
+async def test_what_works_unasked_is_entered_last_and_left_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    models = noted(told, "models", ModelsInMemory)
+    models.unasked = True
+    modules = {
+        "models-a": part(monkeypatch, "models-a", provide_models=lambda: models()),
+        "chat-a": part(monkeypatch, "chat-a", provide_chat=lambda jan: noted(told, "chat", ScriptedChat)(jan)),
+    }
+    async with wired(tmp_path, modules=modules):
+        assert told == ["enter chat", "enter models"]
+    assert told[2:] == ["leave models", "leave chat"]
+
+
+@pytest.mark.anyio
 async def test_where_one_cannot_be_entered_the_entered_ones_are_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,7 +248,7 @@ def test_checks_and_authentication_come_from_the_chosen_packages(
 
 @pytest.mark.anyio
 async def test_as_a_library(tmp_path: Path) -> None:
-    names = ("assistants", "chat", "completions", "embeddings", "engines", "messages", "models", "threads")
+    names = ("assistants", "chat", "completions", "embeddings", "engines", "messages", "models", "runs", "threads")
     tables: dict[str, dict[str, Any]] = {
         "endpoints": {name: [] for name in names},
         "server": {"log_prompts": True},

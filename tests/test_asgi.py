@@ -58,7 +58,7 @@ async def test_health_says_alive_and_ready(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.anyio
-async def test_backends_are_told_when_it_serves_and_not_when_a_command_uses_it(
+async def test_parts_are_told_when_it_serves_and_not_when_a_command_uses_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
@@ -68,11 +68,15 @@ async def test_backends_are_told_when_it_serves_and_not_when_a_command_uses_it(
         settings_model = ServerSettings
 
         async def serving(self) -> None:
-            told.append("serving")
+            told.append("backend")
+
+    class Models(ModelsInMemory):
+        async def serving(self) -> None:
+            told.append("endpoint")
 
     def provide_models(jan: Jan) -> ModelsInMemory:
         jan.backend(Ahead)
-        return ModelsInMemory()
+        return Models()
 
     def jan() -> Jan:
         return wired(tmp_path, modules={"models-m": part(monkeypatch, "models-m", provide_models=provide_models)})
@@ -80,7 +84,7 @@ async def test_backends_are_told_when_it_serves_and_not_when_a_command_uses_it(
     async with jan():
         assert told == []
     async with _lifespan(jan(), Starlette()):
-        assert told == ["serving"]
+        assert told == ["backend", "endpoint"]
 
 
 @pytest.mark.anyio

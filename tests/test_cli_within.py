@@ -6,9 +6,10 @@ import pytest
 import typer
 
 from jan_core.app import Jan
-from jan_core.cli.within import endpoint, json_of, request, text_of, typed, within
+from jan_core.cli.within import check_root, endpoint, json_of, request, text_of, typed, within
 from jan_core.config import load
 from jan_core.errors import InvalidRequest, NotSupported
+from jan_core.refusal import Refusal
 from jan_core.schemas.completions import DetokenizeRequest
 from tests.command_line import CHOICES, add_heard, root_with
 from tests.parts import Site
@@ -44,6 +45,16 @@ def test_the_app_is_entered_and_closed_whatever_becomes_of_the_work(
     assert ended.value.exit_code == 130
     assert capsys.readouterr().err == "\njan: stopped\n"
     assert seen == ["closed", "closed"]
+
+
+def test_only_the_default_root_may_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    check_root(load(tmp_path / "jan"))
+    check_root(load(tmp_path))
+    monkeypatch.setenv("JAN_ROOT", str(tmp_path / "other"))
+    with pytest.raises(Refusal, match="there is no such folder") as refused:
+        check_root(load())
+    assert refused.value.remedy == f"jan init --root {tmp_path}/other"
 
 
 def test_an_endpoint_that_nobody_answers(scripted: Path) -> None:

@@ -36,7 +36,7 @@ def refused(discovery: Discovery) -> dict[str, str]:
 def test_nothing_is_imported_but_what_the_config_names(site: Site, tmp_path: Path) -> None:
     """In a process of its own, with real metadata, as an installation has it."""
     canary = "import pathlib\npathlib.Path(__file__).with_suffix('.sung').touch()\nraise RuntimeError('unchosen')\n"
-    for group in ("modules", "plugins", "backends"):
+    for group in ("modules", "plugins", "backends", "endpoints"):
         files = {f"canary_{group}.py": canary}
         site.add(f"canary-{group}", files, {group: {f"chat-canary-{group}": f"canary_{group}"}})
     chosen = "from jan_core.testing.scripted import provide_chat\n"
@@ -272,14 +272,15 @@ def wrap_notes(settings, jan):
 def test_an_endpoint_without_its_hookspecs_is_refused(site: Site, missing: str) -> None:
     text = NOTES.replace(f"def {missing}_notes", f"def {missing}_something")
     site.add("stranger-notes", {"stranger_notes.py": text}, {"endpoints": {"notes": "stranger_notes:Notes"}})
-    facts = refused(site.discovery(SCRIPTED))
+    facts = refused(site.discovery(SCRIPTED + 'notes = "notes-memory"\n'))
     assert facts["cause"] == f"stranger_notes declares no hookspec {missing}_notes"
     assert facts["answers"].startswith("stranger-notes 1.0")
 
 
 def test_an_endpoint_that_is_no_endpoint_class_is_refused(site: Site) -> None:
     site.add("stranger", {"stranger.py": "Notes = 5\n"}, {"endpoints": {"notes": "stranger:Notes"}})
-    assert refused(site.discovery(SCRIPTED))["cause"] == "its entry point names no Endpoint class"
+    asking = site.discovery(SCRIPTED + 'notes = "notes-memory"\n')
+    assert refused(asking)["cause"] == "its entry point names no Endpoint class"
 
 
 def test_a_module_that_lacks_a_required_operation_is_refused_by_name(site: Site) -> None:

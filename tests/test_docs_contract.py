@@ -9,11 +9,12 @@ import pytest
 
 from jan_core.testing.contract.assistants import AssistantsContract
 from jan_core.testing.contract.chat import ChatContract
-from jan_core.testing.contract.clauses import Contract
+from jan_core.testing.contract.clauses import FIRST, Contract
 from jan_core.testing.contract.completions import CompletionsContract
 from jan_core.testing.contract.embeddings import EmbeddingsContract
 from jan_core.testing.contract.messages import MessagesContract
 from jan_core.testing.contract.models import ModelsContract
+from jan_core.testing.contract.runs import RunsContract
 from jan_core.testing.contract.threads import ThreadsContract
 
 DOCS = Path(__file__).parents[1] / "docs" / "contract"
@@ -24,6 +25,7 @@ CONTRACTS: list[type[Contract]] = [
     EmbeddingsContract,
     MessagesContract,
     ModelsContract,
+    RunsContract,
     ThreadsContract,
 ]
 _CLAUSE = re.compile(r"^## ([A-Z]\d\d) (.+)\n\n(.+(?:\n.+)*)\n", re.MULTILINE)
@@ -40,6 +42,8 @@ def test_prose_and_code_have_the_same_clauses(contract: type[Contract]) -> None:
     ]
     assert text.count("\n## ") == len(told)
     assert all(prose.strip() != title for _, title, prose in told)
+    late = {f"{contract.letter}{one.number:02}": one.since for one in clauses if one.since != FIRST}
+    assert [number for number, _, prose in told if f"Since jan-core {late.get(number, '')}" in prose] == list(late)
 
 
 def test_every_contract_has_its_page() -> None:

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from jan_core.app import Jan
-from jan_core.hookspecs import hookimpl
 from jan_core.testing.contract.embeddings import EmbeddingsContract
-
-
-class AroundEverything:
-    """A plugin that goes on, whatever is asked."""
-
-    @staticmethod
-    @hookimpl
-    def wrap_embeddings(settings: Any, jan: Jan) -> Mapping[str, Any]:
-        async def around(proceed: Any, *arguments: Any) -> Any:
-            return await proceed(*arguments)
-
-        return {"*": around}
+from tests.around import AROUND
 
 
 class TestScripted(EmbeddingsContract):
@@ -30,4 +16,4 @@ class TestScripted(EmbeddingsContract):
 
 class TestWrapped(EmbeddingsContract):
     def make(self, tmp_path: Path) -> Jan:
-        return self.app(tmp_path, "embeddings-scripted", plugins={"around": f"{__name__}:AroundEverything"})
+        return self.app(tmp_path, "embeddings-scripted", plugins=AROUND)

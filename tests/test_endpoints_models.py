@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from jan_core.app import Jan, open_jan
 from jan_core.endpoints.models import Models
 from jan_core.errors import ModelNotFound, NotSupported
-from jan_core.hookspecs import hookimpl
 from jan_core.schemas.models import Model, ModelList, ModelLocation
 from jan_core.testing.memory import ModelsInMemory
+from tests.around import AROUND
 from tests.scripted_contracts import ModelsByName
-
-
-class AroundEverything:
-    """A plugin that goes on, whatever is asked."""
-
-    @staticmethod
-    @hookimpl
-    def wrap_models(settings: Any, jan: Jan) -> Mapping[str, Any]:
-        async def around(proceed: Any, *arguments: Any) -> Any:
-            return await proceed(*arguments)
-
-        return {"*": around}
 
 
 class Minimal(Models):
@@ -50,7 +36,7 @@ class TestInMemory(ModelsByName):
 
 class TestWrapped(ModelsByName):
     def make(self, tmp_path: Path) -> Jan:
-        return self.app(tmp_path, "models-memory", plugins={"around": f"{__name__}:AroundEverything"})
+        return self.app(tmp_path, "models-memory", plugins=AROUND)
 
 
 @pytest.mark.anyio

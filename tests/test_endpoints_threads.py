@@ -1,29 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from jan_core.app import Jan
 from jan_core.errors import InvalidRequest
-from jan_core.hookspecs import hookimpl
 from jan_core.testing.contract.threads import ThreadsContract
 from jan_core.testing.wired import wired
+from tests.around import AROUND
 from tests.conversations import KINDS, app, new_thread, threads_query
-
-
-class AroundEverything:
-    """A plugin that goes on, whatever is asked."""
-
-    @staticmethod
-    @hookimpl
-    def wrap_threads(settings: Any, jan: Jan) -> Mapping[str, Any]:
-        async def around(proceed: Any, *arguments: Any) -> Any:
-            return await proceed(*arguments)
-
-        return {"*": around}
 
 
 class TestInMemory(ThreadsContract):
@@ -33,7 +19,7 @@ class TestInMemory(ThreadsContract):
 
 class TestWrapped(ThreadsContract):
     def make(self, tmp_path: Path) -> Jan:
-        return self.app(tmp_path, "threads-memory", plugins={"around": f"{__name__}:AroundEverything"})
+        return self.app(tmp_path, "threads-memory", plugins=AROUND)
 
 
 class TestBesideOtherStores(ThreadsContract):

@@ -12,10 +12,10 @@ from pydantic import BaseModel
 
 from jan_core.app import Jan
 from jan_core.backend import Engine
-from jan_core.discovery import Installed
 from jan_core.endpoints.engines import Engines
 from jan_core.errors import Conflict
 from jan_core.inprocess import client
+from jan_core.installed import Installed
 from jan_core.schemas.engines import EngineModel, Estimate
 from jan_core.schemas.models import ModelLocation
 from jan_core.testing.memory import ModelsInMemory
@@ -188,7 +188,7 @@ async def test_what_is_installed_and_not_chosen_is_told_with_its_line(build: Bui
     async with build() as jan, client(jan, base_url="http://localhost") as http:
         told = (await post(http, "/engines/load", model="odd"))[1]["error"]["message"]
         assert told.endswith("Install a module that runs it, and choose that under [endpoints] of jan.toml.")
-        green = Installed("modules", "chat-green", "jan-chat-green 1.0", EntryPoint("chat-green", "x", "jan.modules"))
+        green = Installed("modules", "chat-green", EntryPoint("chat-green", "x", "jan.modules"))
         jan.discovery.installed["modules"].append(green)
         told = (await post(http, "/engines/load", model="m@green"))[1]["error"]["message"]
         assert "'m@green' needs the engine 'green'; engines here: red, blue." in told

@@ -161,3 +161,13 @@ def test_a_reader_sees_one_or_the_other(tmp_path: Path) -> None:
         stop.set()
         reader.join()
     assert seen <= versions
+
+
+def test_what_need_not_last_is_whole_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[str] = []
+    monkeypatch.setattr(DISK, "sync", lambda descriptor: flushed.append("file"))
+    monkeypatch.setattr(DISK, "sync_folder", lambda path: flushed.append("folder"))
+    replace_file(tmp_path / "a", b"one", lasting=False)
+    assert ((tmp_path / "a").read_bytes(), flushed) == (b"one", ["file"])
+    replace_file(tmp_path / "a", b"two")
+    assert flushed == ["file", "file", "folder"]

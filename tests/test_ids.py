@@ -6,7 +6,7 @@ import time
 import pytest
 
 from jan_core.folder.names import is_name
-from jan_core.ids import new_id, new_thread_id, now, thread_time
+from jan_core.ids import new_id, new_thread_id, new_timed_id, now, thread_time, timed_id_time
 
 
 def test_an_id_has_its_prefix_and_length_and_does_not_repeat() -> None:
@@ -67,3 +67,13 @@ def test_times_in_the_ids_of_other_applications() -> None:
     assert thread_time("01ARZ3NDEKTSV4RRFFQ69G5FAV") == 1_469_922_850
     for none in ("", "by-hand", "jan-17-x", "jan-1700000000-X", "1700000000", "81ARZ3NDEKTSV4RRFFQ69G5FAV", "thread_x"):
         assert thread_time(none) is None
+
+
+def test_ids_that_tell_their_time_sort() -> None:
+    before = int(time.time())
+    found = [new_timed_id("run_") for _ in range(1000)]
+    assert found == sorted(set(found))
+    assert all(re.fullmatch("run_[0-9][0-9a-z]{23}", one) and is_name(one) for one in found)
+    assert {timed_id_time(one, "run_") for one in found} <= set(range(before, before + 60))
+    for other in ("run_1", found[0][4:], f"step_{found[0][4:]}", new_id("run_", 20), found[0].upper()):
+        assert timed_id_time(other, "run_") is None

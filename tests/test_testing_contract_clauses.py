@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from jan_core.app import Jan
 from jan_core.endpoints.messages import Messages
 from jan_core.errors import NotFound
+from jan_core.refusal import Refusal
 from jan_core.testing.contract import clauses
 from jan_core.testing.contract.case import Case
-from jan_core.testing.contract.clauses import Contract, clause, prove
+from jan_core.testing.contract.clauses import Contract, Puzzled, clause, prove
 
 
 class Small(Contract):
@@ -82,7 +85,7 @@ def test_make_is_the_authors() -> None:
 
 
 def test_an_unknown_module_is_told(tmp_path: Path) -> None:
-    with pytest.raises(LookupError, match="messages-nowhere"):
+    with pytest.raises(Refusal, match="messages-nowhere"):
         Small().app(tmp_path, "messages-nowhere")
 
 
@@ -121,3 +124,27 @@ def test_no_clause_is_dropped_in_silence() -> None:
         assert wrong.__name__ in told
         assert name in told
         assert "xfail" in told
+
+
+def test_what_is_missing_is_a_clause_and_says_why() -> None:
+    class Begun(Small):
+        missing: ClassVar[Mapping[int, str]] = {1: "it is not written yet"}
+
+    class Wrong(Small):
+        missing: ClassVar[Mapping[int, str]] = {5: "there is none", 2: " "}
+
+    assert Begun.dropped() == []
+    none, mute = Wrong.dropped()
+    assert "Wrong.missing has 5, which is no clause's number" in none
+    assert "Wrong.missing[2] has to say in words" in mute
+
+
+def test_a_clause_that_stumbles_tells_so(tmp_path: Path) -> None:
+    class Stumbles(Small):
+        @clause
+        async def test_05_looks_at_something(self, case: Case) -> None:
+            """It looks at what is not there."""
+            assert {}["usage"] == 1
+
+    with pytest.raises(Puzzled, match="KeyError"):
+        prove(Stumbles(), Stumbles.clauses()["test_05_looks_at_something"], tmp_path)

@@ -127,3 +127,23 @@ async def test_giving_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             await one.quiet(before)
         left[0].cancel()
         await one.quiet(before)
+
+
+async def test_generators_that_are_left_open(tmp_path: Path) -> None:
+    async def numbers() -> AsyncIterator[int]:
+        for number in range(3):
+            yield number
+
+    async with case(tmp_path) as one:
+        async with one.no_stream_left():
+            assert [number async for number in numbers()] == [0, 1, 2]
+            async with contextlib.aclosing(numbers()) as events:  # type: ignore[type-var]
+                assert await anext(events) == 0
+            assert await anext(numbers()) == 0  # nobody holds it: it is closed as it goes
+        held = numbers()
+        with pytest.raises(Broken, match=r"neither ended nor closed: .*numbers"):
+            async with one.no_stream_left():
+                await anext(held)
+        with pytest.raises(LookupError):
+            async with one.no_stream_left():
+                raise LookupError

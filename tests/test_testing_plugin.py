@@ -1,8 +1,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+
+from jan_core.app import Jan
+from jan_core.testing.contract.clauses import PROVEN, prove
+from jan_core.testing.contract.messages import MessagesContract
+from tests.parts import Site
 
 pytest_plugins = ["pytester"]
 
@@ -15,6 +21,18 @@ class TestMine(MessagesContract):
         return self.app(tmp_path, "messages-memory")
 """
 FEW = ("-k", "test_01 or test_04 or test_07", "-p", "no:cacheprovider")
+
+
+class Outside(MessagesContract):
+    def make(self, tmp_path: Path) -> Jan:
+        return self.app(tmp_path, "messages-memory")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _app_is_loaded(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """pytester unloads what a run in this process has imported, and an app of which a half is imported anew is none."""
+    clauses = Outside.clauses().values()
+    assert prove(Outside(), next(iter(clauses)), tmp_path_factory.mktemp("outside")) == PROVEN
 
 
 def run(pytester: pytest.Pytester, text: str, *more: str) -> str:
@@ -50,6 +68,47 @@ def test_what_is_expected_to_fail_and_what_does(pytester: pytest.Pytester) -> No
     assert row(output) == [28, 1, 0, 1, 1, 25]
 
 
+def test_what_is_missing_has_to_fail_and_is_told(pytester: pytest.Pytester) -> None:
+    # The clause 1 holds, 4 does not.
+    output = run(
+        pytester,
+        """
+    missing = {1: "whole messages", 4: "ids of its own"}
+
+    def make(self, tmp_path):
+        jan = self.app(tmp_path, "messages-memory")
+        async def same(thread_id, body, create=jan.messages.create):
+            return (await create(thread_id, body)).model_copy(update={"id": "msg_1"})
+        jan.messages.create = same
+        return jan
+""",
+    )
+    assert row(output) == [28, 1, 0, 1, 1, 0, 25]
+    assert "holds now   broken" in output
+    assert "hold now, which fails the run: take them out of `missing` in messages: TestMine\n  M01 whole" in output
+    assert "missing in messages: TestMine\n  M04 ids of its own" in output
+    assert "M01 is missing: whole messages (once it holds, take 1 out of `missing`)" in output
+
+
+def test_what_is_missing_hides_no_crash(pytester: pytest.Pytester) -> None:
+    output = run(
+        pytester,
+        """
+    missing = {4: "ids of its own"}
+
+    def make(self, tmp_path):
+        raise RuntimeError("no app")
+""",
+    )
+    assert row(output) == [28, 0, 0, 0, 3, 25]
+
+
+def test_what_is_missing_and_no_clause_stops_the_run(pytester: pytest.Pytester) -> None:
+    output = run(pytester, '\n    missing = {99: "nothing"}\n')
+    assert "missing has 99" in output
+    assert "proven" not in output
+
+
 @pytest.mark.parametrize("body", ["test_04_no_id_comes_twice = None", "def test_04_no_id_comes_twice(self): pass"])
 def test_a_dropped_clause_stops_the_run(pytester: pytest.Pytester, body: str) -> None:
     output = run(pytester, f"\n    {body}\n")
@@ -75,6 +134,13 @@ def test_a_skip_stops_the_run(pytester: pytest.Pytester, mark: str, place: str) 
     assert "No clause is passed over" in output
 
 
+@pytest.mark.parametrize("how", ["reason='x'", "strict=False, reason='x'", "strict=True, reason='x', run=False"])
+def test_a_clause_that_may_fail_unnoticed_stops_the_run(pytester: pytest.Pytester, how: str) -> None:
+    output = run(pytester, f"\n    pytestmark = pytest.mark.xfail({how})\n")
+    assert "may fail without being noticed" in output
+    assert "3 passed" not in output
+
+
 def test_a_run_without_contracts_has_no_table(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_other="def test_it(): pass\nclass TestIt:\n    def test_it(self): pass\n")
     output = pytester.runpytest_inprocess("-p", "no:cacheprovider").stdout.str()
@@ -86,3 +152,98 @@ def test_several_processes_make_one_table(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_contract=HEAD)
     output = pytester.runpytest_subprocess("-n", "2", *FEW).stdout.str()
     assert row(output) == [28, 3, 0, 0, 0, 25]
+
+
+NEWER = """
+from jan_core.testing.contract.clauses import clause
+from jan_core.testing.contract.messages import MessagesContract
+
+class Grown(MessagesContract):
+    @clause(since="0.3")
+    async def test_96_is_broken_and_newer(self, case):
+        \"\"\"The text says why.\"\"\"
+        assert 1 == 2, "one is not two"
+
+    @clause(since="0.2")
+    async def test_97_holds_and_is_newer(self, case):
+        \"\"\"It holds.\"\"\"
+
+    @clause(since="0.2")
+    async def test_98_leaves_a_task(self, case):
+        \"\"\"It ends.\"\"\"
+        import asyncio
+        self.left = asyncio.create_task(asyncio.sleep(3600))
+
+class TestMine(Grown):
+    def make(self, tmp_path):
+        return self.app(tmp_path, "messages-mine")
+"""
+
+
+def grown(pytester: pytest.Pytester, site: Site, requires: list[str], module: str = "messages-mine") -> tuple[int, str]:
+    """A run of three clauses of later versions on a module that requires this."""
+    code = "from jan_core.testing.memory_messages import provide_messages\n"
+    site.add("jan-mine", {"jan_mine.py": code}, {"modules": {"messages-mine": "jan_mine"}}, requires=requires)
+    pytester.makepyfile(test_contract=NEWER.replace('"messages-mine")', f'"{module}")'))
+    options = ("-p", "no:xdist", "-p", "no:cacheprovider", "-k", "test_9")
+    done = pytester.runpytest_inprocess(*options)
+    return int(done.ret), done.stdout.str()
+
+
+def test_clauses_newer_than_the_module_are_run_and_told_and_bind_it_not(pytester: pytest.Pytester, site: Site) -> None:
+    code, output = grown(pytester, site, ["jan-core>=0.1,<1"])
+    assert code == 0
+    assert row(output) == [31, 1, 0, 0, 2, 0, 28]
+    (header,) = [line.split() for line in output.splitlines() if line.split()[:1] == ["clauses"]]
+    assert header == ["clauses", "proven", "refused", "expected", "to", "fail", "newer", "broken"]
+    _, told = output.split("newer than messages: TestMine\n")
+    lines = told.splitlines()
+    assert lines[0].startswith("  M96 came with jan-core 0.3, after this module was built: one is not two")
+    assert lines[1].startswith("  M98 came with jan-core 0.2, after this module was built: tasks go on")
+
+
+def test_they_bind_a_module_that_says_it_was_built_for_them(
+    pytester: pytest.Pytester, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jan_core.__version__", "0.3.1")
+    code, output = grown(pytester, site, ["jan-core>=0.2,<1"])
+    assert code == 1
+    assert row(output) == [31, 1, 0, 0, 1, 1, 28]
+
+
+@pytest.mark.parametrize("requires", [[], ["jan-core"], ["jan-core<1"]])
+def test_they_bind_a_module_that_does_not_say_it_was_built_before(
+    pytester: pytest.Pytester, site: Site, requires: list[str]
+) -> None:
+    code, output = grown(pytester, site, requires)
+    assert code == 1
+    assert row(output) == [31, 1, 0, 0, 2, 28]
+
+
+def test_they_bind_a_module_that_is_not_installed(pytester: pytest.Pytester, site: Site) -> None:
+    code, output = grown(pytester, site, ["jan-core>=0.1"], "jan_core.testing.memory_messages")
+    assert (code, row(output)) == (1, [31, 1, 0, 0, 2, 28])
+
+
+def test_a_contract_run_refuses_what_was_built_for_another_kernel(pytester: pytest.Pytester, site: Site) -> None:
+    code, output = grown(pytester, site, ["jan-core>=0.2"])
+    assert code == 1
+    assert "it was built for jan-core >=0.2, and this is jan-core 0.1.0" in output
+    assert row(output) == [31, 0, 0, 0, 3, 28]
+
+
+def test_what_was_there_from_the_first_binds_whatever_a_module_says(pytester: pytest.Pytester, site: Site) -> None:
+    code = "from jan_core.testing.memory_messages import provide_messages\n"
+    site.add("jan-mine", {"jan_mine.py": code}, {"modules": {"messages-mine": "jan_mine"}}, requires=["jan-core>=0"])
+    pytester.makepyfile(test_contract=NEWER.replace('since="0.3"', 'since="0.1"'))
+    done = pytester.runpytest_inprocess("-p", "no:xdist", "-p", "no:cacheprovider", "-k", "test_9")
+    assert int(done.ret) == 1
+    assert row(done.stdout.str()) == [31, 1, 0, 0, 1, 1, 28]
+
+
+def test_clauses_run_in_the_order_of_their_numbers(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_contract=HEAD)
+    told = pytester.runpytest_inprocess("--co", "-q", "-p", "no:xdist", "-p", "no:cacheprovider")
+    numbers = re.findall(r"^test_contract.py::TestMine::test_(\d\d)_\w+$", told.stdout.str(), re.MULTILINE)
+    assert numbers == sorted(numbers)
+    assert len(numbers) == len(MessagesContract.clauses())

@@ -101,3 +101,53 @@ async def test_a_script_that_is_none_is_refused_as_the_clients_fault() -> None:
 
     with pytest.raises(InvalidRequest, match="script"):
         await ScriptedChat().create(body('{"sya": ["a"]}'))
+
+
+def with_tools(script: Any, **more: Any) -> ChatCompletionRequest:
+    tools = [{"type": "function", "function": {"name": name}} for name in ("add", "more")]
+    given = body(script).model_dump(mode="json", exclude_unset=True)
+    return ChatCompletionRequest.model_validate({**given, "tools": tools, **more})
+
+
+async def called(script: Any, **more: Any) -> list[tuple[str, str]]:
+    choice = (await ScriptedChat().create(with_tools(script, **more))).choices[0]
+    calls = choice.message.tool_calls or []
+    assert (choice.finish_reason == "tool_calls") == bool(calls)
+    return [(one.function.name, one.function.arguments) for one in calls if one.type == "function"]
+
+
+@pytest.mark.anyio
+async def test_it_calls_what_the_script_calls() -> None:
+    script = {"say": ["a"], "call": [{"name": "add", "arguments": {"n": 1}}, {"name": "more", "arguments": "{"}]}
+    both = [("add", '{"n": 1}'), ("more", "{")]
+    assert await called(script) == both
+    assert await called(script, parallel_tool_calls=False) == both[:1]
+    assert await called(script, tool_choice="none") == []
+    assert await called({"say": ["a", "b"], "call": script["call"]}, max_tokens=1) == []
+    reply = await ScriptedChat().create(with_tools(script))
+    assert reply.choices[0].message.content == "a"
+    assert reply.usage is not None
+    assert reply.usage.completion_tokens == 5
+
+
+@pytest.mark.anyio
+async def test_it_calls_what_the_request_demands() -> None:
+    assert await called("hello") == []
+    assert await called("hello", tool_choice="required") == [("add", "{}")]
+    named = {"type": "function", "function": {"name": "more"}}
+    assert await called("hello", tool_choice=named) == [("more", "{}")]
+    assert await called({"call": [{"name": "add"}]}, tool_choice=named) == [("add", "{}")]
+
+
+@pytest.mark.anyio
+async def test_it_calls_functions_of_the_request_only() -> None:
+    from jan_core.errors import InvalidRequest, NotSupported
+
+    with pytest.raises(InvalidRequest, match="no function 'other'"):
+        await called({"call": [{"name": "other"}]})
+    for more in (
+        {"tools": [{"type": "custom", "custom": {"name": "x"}}]},
+        {"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}}},
+    ):
+        with pytest.raises(NotSupported):
+            await called("hello", **more)

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from jan_core.config import Value
-from jan_core.testing.wired import entry_points, wired
-from tests.parts import plugins
+from jan_core.refusal import Refusal
+from jan_core.testing.wired import entry_points, one_module, wired
+from tests.parts import Site, plugins
 
 
 @pytest.mark.anyio
@@ -38,3 +39,39 @@ def test_parts_are_chosen_by_their_names(tmp_path: Path, monkeypatch: pytest.Mon
         ("chat-a", "x:y", "jan.modules"),
         ("p", "z", "jan.plugins"),
     ]
+
+
+ECHO = """
+from jan_core.hookspecs import hookimpl
+from jan_core.testing.scripted import provide_chat
+
+class Given:
+    provide_chat = staticmethod(provide_chat)
+
+given = Given()
+"""
+
+
+@pytest.mark.parametrize("module", ["jan_chat_echo", "jan_chat_echo:given", "jan_core.testing.scripted"])
+def test_one_module_is_what_is_imported(tmp_path: Path, site: Site, module: str) -> None:
+    (site.folder / "jan_chat_echo.py").write_text(ECHO)
+    jan = one_module(tmp_path / "root", "chat", module)
+    assert [chosen.name for chosen, _ in jan.modules if chosen.name.startswith("chat")] == ["chat-given"]
+
+
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [
+        ("jan_chat_ehco", "nothing is imported by it"),
+        ("jan_chat_ehco:given", "nothing is imported by it"),
+        ("jan_chat_ehco.inside:given", "nothing is imported by it"),
+        ("", "nothing is imported by it"),
+        (".echo", "nothing is imported by it"),
+        ("messages-jsn", "did you mean 'messages-json'"),
+        ("jan_core.testing.nowhere", "it fails to import: ModuleNotFoundError"),
+        ("jan_core:nowhere", "it fails to import: AttributeError"),
+    ],
+)
+def test_what_fits_nothing_is_refused(tmp_path: Path, module: str, told: str) -> None:
+    with pytest.raises(Refusal, match=told):
+        one_module(tmp_path / "root", "messages", module)

@@ -20,6 +20,7 @@ ENDPOINTS: Final[Mapping[str, str | list[str]]] = MappingProxyType(
         "embeddings": ["embeddings-llamacpp"],
         "messages": "messages-json",
         "models": "models-json",
+        "runs": "runs-json",
         "threads": "threads-json",
     }
 )

@@ -11,8 +11,6 @@ from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
-from pydantic import BaseModel, ConfigDict
-
 from jan_core.endpoints.messages import Messages
 from jan_core.errors import InvalidRequest, NotFound, Unavailable
 from jan_core.folder.names import check_name
@@ -27,6 +25,7 @@ from jan_core.schemas.messages import (
     MessagesQuery,
     MessageUpdate,
 )
+from pydantic import BaseModel, ConfigDict
 
 T = TypeVar("T")
 
@@ -66,7 +65,7 @@ class MessagesSqlite(Messages):
     """Messages in a database, a row each."""
 
     def __init__(self, settings: Settings, jan: Any) -> None:
-        self._threads = lambda: jan.threads
+        self._jan = jan
         self._path: Path = jan.root / settings.file
         self._wait = settings.wait_seconds
         self._limit = anyio.CapacityLimiter(4)
@@ -80,22 +79,22 @@ class MessagesSqlite(Messages):
                 self._database = None
 
     async def create(self, thread_id: str, body: MessageRequest) -> Message:
-        await self._threads().check(thread_id)
+        await self._jan.threads.check(thread_id)
         message = Message.of(body, id=new_id("msg_"), thread_id=thread_id, created_at=now())
         asked = once("messages.create", body, thread_id)
         return await self._write(lambda database: _create(database, message, asked))
 
     async def list(self, thread_id: str, query: MessagesQuery) -> MessagePage:
-        await self._threads().check(thread_id)
+        await self._jan.threads.check(thread_id)
         return await self._do(lambda database: _page(database, thread_id, query))
 
     async def retrieve(self, thread_id: str, message_id: str) -> Message:
-        await self._threads().check(thread_id)
+        await self._jan.threads.check(thread_id)
         check_name(message_id, param="message_id")
         return await self._do(lambda database: _message(database, thread_id, message_id))
 
     async def update(self, thread_id: str, message_id: str, body: MessageUpdate) -> Message:
-        await self._threads().check(thread_id)
+        await self._jan.threads.check(thread_id)
         check_name(message_id, param="message_id")
 
         def change(database: sqlite3.Connection) -> Message:
@@ -106,7 +105,7 @@ class MessagesSqlite(Messages):
         return await self._write(change)
 
     async def delete(self, thread_id: str, message_id: str) -> MessageDeleted:
-        await self._threads().check(thread_id)
+        await self._jan.threads.check(thread_id)
         check_name(message_id, param="message_id")
 
         def remove(database: sqlite3.Connection) -> None:
@@ -168,8 +167,7 @@ class MessagesSqlite(Messages):
             self._database = sqlite3.connect(
                 self._path, timeout=self._wait, isolation_level=None, check_same_thread=False
             )
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")  # what was answered survives a power cut
+            self._database.execute("PRAGMA synchronous = EXTRA")  # what was answered survives a power cut
             self._database.executescript(TABLES)
         return self._database
 

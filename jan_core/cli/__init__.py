@@ -21,7 +21,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "threads": ("jan_core.cli.threads:app", "List, show and remove threads."),
     "import": ("jan_core.cli.import_:app", "Bring in the root of a Jan desktop app, or another root."),
     "ps": ("jan_core.cli.ps:app", "Show the models that the running server holds in memory."),
-    "modules": ("jan_core.cli.modules:app", "Show what is installed, chosen, or broken."),
+    "modules": ("jan_core.cli.modules:app", "Show what is installed, chosen, or broken; start a module."),
+    "plugins": ("jan_core.cli.new:plugins", "Start a plugin of your own."),
+    "endpoints": ("jan_core.cli.new:endpoints", "Start an endpoint of your own."),
     "config": ("jan_core.cli.config:app", "Show the configuration, and where each value comes from."),
     "check": ("jan_core.cli.check:app", "Run the contract of an installed module."),
     "init": ("jan_core.cli.init:app", "Make a root folder with a jan.toml to edit."),
@@ -93,6 +95,9 @@ def _run(given: list[str]) -> None:
         sys.exit(2)
     # Help as plain text: rich would cost a tenth of a second and is imported where progress is shown.
     os.environ.setdefault("TYPER_USE_RICH", "0")
+    # Else pydantic reads the metadata of every installed package, imports each that offers it a plugin, chosen or not,
+    # and fails where one of them is broken.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from jan_core.discovery import import_name
 
     import_name(known[name][0])(args=rest, prog_name=f"jan {name}")

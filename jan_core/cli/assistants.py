@@ -33,7 +33,7 @@ def assistants() -> None:
 @app.command(name="ls")
 def list_(root: Root = None, config: ConfigFile = None, as_json: Json = False) -> None:
     """List the assistants."""
-    listed = within(root, config, _all, makes=False)
+    listed = within(root, config, _all)
     if as_json:
         print(json.dumps([one.model_dump(mode="json") for one in listed], indent=2))
         return
@@ -56,7 +56,7 @@ def show(
         found: Assistant = await endpoint(jan, "assistants").retrieve(assistant)
         return found, await settings_of(jan, assistant_id=assistant)
 
-    found, settings = within(root, config, look, makes=False)
+    found, settings = within(root, config, look)
     if as_json:
         told = {name: {"value": one.value, "origin": one.origin} for name, one in settings.items()}
         print(json.dumps({**found.model_dump(mode="json"), "settings": told}, indent=2))
@@ -123,7 +123,7 @@ def new(
         found: Made = await jan.assistants.retrieve(folder)
         return found
 
-    made = within(root, config, make)
+    made = within(root, config, make, makes=True)
     if as_json:
         print(json.dumps(made.model_dump(mode="json"), indent=2))
         return

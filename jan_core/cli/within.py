@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from jan_core.cli.options import config_from
+from jan_core.config import Config, default_root
 from jan_core.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ M = TypeVar("M", bound="BaseModel")
 
 
 def within(
-    root: Path | None, config: Path | None, work: Callable[[Jan], Coroutine[Any, Any, T]], *, makes: bool = True
+    root: Path | None, config: Path | None, work: Callable[[Jan], Coroutine[Any, Any, T]], *, makes: bool = False
 ) -> T:
     """Build the app of a root, enter it, do some work with it, and close it in every case; Ctrl-C ends the work.
 
@@ -32,8 +34,8 @@ def within(
         root: as the option `--root`.
         config: as the option `--config`.
         work: what is done with the app.
-        makes: whether it may be the first that makes something in a root. False for a command that only looks or
-            removes: a root with a name that was mistyped is not made.
+        makes: whether it may be the first that makes something in a root; see `check_root` for one that only looks or
+            removes.
 
     Raises:
         Refusal: the app cannot be built; or the root does not exist, and is not to be made.
@@ -43,8 +45,8 @@ def within(
 
     try:
         asked = config_from(root, config)
-        if not makes and not asked.root.is_dir():
-            raise Refusal(f"the root {asked.root}", "there is no such folder", f"jan init --root {asked.root}")
+        if not makes:
+            check_root(asked)
         jan = Jan(asked)
         with asyncio.Runner() as runner:
             runner.run(jan.__aenter__())
@@ -55,6 +57,18 @@ def within(
     except KeyboardInterrupt:
         print("\njan: stopped", file=sys.stderr)
         raise typer.Exit(130) from None
+
+
+def check_root(asked: Config) -> None:
+    """Refuse a root that does not exist, for a command that is not to make one: its name may be mistyped.
+
+    Raises:
+        Refusal: it is not there. The default root may be missing: nothing of it was typed.
+    """
+    if not asked.root.is_dir() and asked.root != default_root({}):
+        raise Refusal(
+            f"the root {asked.root}", "there is no such folder", f"jan init --root {shlex.quote(str(asked.root))}"
+        )
 
 
 def endpoint(jan: Jan, name: str) -> Any:

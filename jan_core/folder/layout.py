@@ -21,8 +21,7 @@ from pathlib import Path
 from jan_core.errors import InvalidRequest
 from jan_core.folder.calls import DISK
 from jan_core.folder.homes import ASSISTANTS as ASSISTANTS
-from jan_core.folder.homes import THREADS as THREADS
-from jan_core.folder.homes import NotedHomes, clash, location_fault, parts_of
+from jan_core.folder.homes import THREADS, NotedHomes, clash, location_fault, parts_of
 from jan_core.folder.names import check_name, is_name
 from jan_core.folder.objects import Damaged, read_values
 from jan_core.folder.signature import Signature, is_folder, is_settled, signature

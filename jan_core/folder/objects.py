@@ -68,13 +68,19 @@ def read_object(path: str) -> tuple[dict[str, Any], Signature, bytes]:
     return _parse(path, content), signature_of(found), content
 
 
-def write_object(path: str, values: dict[str, Any]) -> None:
+def write_object(path: str, values: dict[str, Any], *, lasting: bool = True) -> None:
     """Write the file of an object, in one step and durably. Blocks; call it in a thread.
+
+    Args:
+        path: of the file.
+        values: what it is to hold.
+        lasting: see `replace_file`.
 
     Raises:
         OSError: see `replace_file`.
     """
-    replace_file(path, json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+    text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
+    replace_file(path, text.encode() + b"\n", lasting=lasting)
 
 
 def line_of(content: bytes, field: str) -> int:

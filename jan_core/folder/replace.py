@@ -20,7 +20,7 @@ TEMPORARY = ".tmp-"
 """How the name of an unfinished file begins. One that a crash left behind may be removed at any time."""
 
 
-def replace_file(path: str | os.PathLike[str], data: bytes, *, mode: int | None = None) -> None:
+def replace_file(path: str | os.PathLike[str], data: bytes, *, mode: int | None = None, lasting: bool = True) -> None:
     """Make `data` the content of the file at `path`, in one step and durably. Blocks; call it in a thread.
 
     A link at `path` is itself replaced, never followed. The folder must exist.
@@ -30,6 +30,7 @@ def replace_file(path: str | os.PathLike[str], data: bytes, *, mode: int | None 
         data: what it is to hold.
         mode: permissions that it has from the start, less what the umask takes: nobody else can ever open a file of
             mode 0o600. With None a file that is there keeps its permissions.
+        lasting: False leaves out the flush of the folder: a power cut may bring back the old content, whole.
 
     Raises:
         OSError: it could not be done. Up to the rename the file is as it was, and nothing is left beside it; where
@@ -53,7 +54,8 @@ def replace_file(path: str | os.PathLike[str], data: bytes, *, mode: int | None 
         except FileNotFoundError:
             pass
         raise
-    DISK.sync_folder(target.parent)
+    if lasting:
+        DISK.sync_folder(target.parent)
 
 
 def remove_leftovers(folder: str | os.PathLike[str]) -> None:

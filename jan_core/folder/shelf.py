@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Generic, Literal, Self, TypeVar
+from typing import Generic, Literal, Protocol, Self, TypeVar
 
 import anyio
 import anyio.to_thread
 
 from jan_core.errors import InvalidRequest
-from jan_core.folder.catalogue import Catalogue, Key
+from jan_core.folder.catalogue import Key
 
 T = TypeVar("T")
 
@@ -57,6 +57,28 @@ class Leaf(Generic[T]):
     last: str | None
 
 
+class Names(Protocol):
+    """The names of the objects in the order of listings, as `Catalogue` knows them; see there."""
+
+    def is_current(self) -> bool:
+        """True where nothing has changed since the last `refresh`."""
+
+    def may_have_missed(self) -> bool:
+        """True where `refresh(again=True)` is worth its time although nothing shows."""
+
+    def refresh(self, *, again: bool = False) -> None:
+        """Bring the names up to date. Blocks."""
+
+    def knows(self, name: str) -> bool:
+        """True where there was an object of this name."""
+
+    def key(self, name: str) -> Key:
+        """Where a name stands in the order."""
+
+    def names(self, after: Key | None, until: Key | None, count: int, *, newest_first: bool) -> list[str]:
+        """Up to `count` names behind `after` and in front of `until`, both left out, in the given direction."""
+
+
 class Shelf(Generic[T]):
     """The objects of one kind, listed.
 
@@ -68,7 +90,7 @@ class Shelf(Generic[T]):
         limiter: the threads that may read.
     """
 
-    def __init__(self, catalogue: Catalogue, exists: Callable[[str], bool], limiter: anyio.CapacityLimiter) -> None:
+    def __init__(self, catalogue: Names, exists: Callable[[str], bool], limiter: anyio.CapacityLimiter) -> None:
         self.catalogue = catalogue
         self._exists = exists
         self._limiter = limiter
@@ -147,7 +169,7 @@ class Shelf(Generic[T]):
 
 
 class _Walk(Generic[T]):
-    def __init__(self, catalogue: Catalogue, look: Callable[[str], T | None], limit: int, budget: int) -> None:
+    def __init__(self, catalogue: Names, look: Callable[[str], T | None], limit: int, budget: int) -> None:
         self.catalogue = catalogue
         self.look = look
         self.limit = limit

@@ -3,7 +3,6 @@
 One function does it, `pull`. The rooms, in the order in which a pull walks through them:
 
 - `source`: what was asked for, read from its text; and the names it gets here.
-- `lock`: one pull of a source at a time.
 - `present`: is it here already?
 - `address`, `request`, `download`: a file over HTTP, resumable, never from a private address.
 - `wheel`: a package from an index, through pip and so through pip's own settings.

@@ -6,10 +6,10 @@ import os
 import secrets
 from pathlib import Path
 
+from jan_core.folder.lock_file import hold
 from jan_core.folder.replace import TEMPORARY, sync_file, sync_folder
 from jan_core.pull import about
 from jan_core.pull.errors import PullError
-from jan_core.pull.lock import hold
 from jan_core.pull.part import BLOCK, Digest, check_room
 from jan_core.pull.progress import Progress
 from jan_core.pull.source import Source

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from jan_core.errors import InvalidRequest
+from jan_core.folder.lock_file import Taken, hold
 from jan_core.folder.names import check_name
 from jan_core.pull import wheel
 from jan_core.pull.download import download, kept
 from jan_core.pull.errors import PullError, PullStopped
-from jan_core.pull.lock import Taken, hold
 from jan_core.pull.part import MAGICS, Digest, Part, digest, no_model
 from jan_core.pull.place import DOWNLOADS, Place
 from jan_core.pull.present import find

@@ -79,6 +79,15 @@ class Reply(Described):
     model_config = ConfigDict(extra="forbid", defer_build=True, protected_namespaces=())
 
 
+class NamedEvent(Reply):
+    """An event with a name (`thread.message.delta`), for streams whose events have one."""
+
+    event: str
+    """The event's name."""
+    data: Any
+    """The object it carries."""
+
+
 def optional(**constraints: Any) -> Any:
     """A reply field that is left out, not written as null, where it has no value."""
     return Field(default=None, exclude_if=_is_none, **constraints)

@@ -21,12 +21,14 @@ class Names(dict[str, str | None]):
     Attributes:
         versions: of each model, where it is not the first.
         damaged: those that cannot be used.
+        locations: where those are that have files, and are no mere names.
     """
 
     def __init__(self, engines: dict[str, str | None]) -> None:
         super().__init__(engines)
         self.versions: dict[str, int] = {}
         self.damaged: set[str] = set()
+        self.locations: dict[str, ModelLocation] = {}
 
 
 _NAMES: WeakValueDictionary[Path, Names] = WeakValueDictionary()
@@ -38,7 +40,7 @@ def names_of(root: Path) -> Names:
 
 
 class ModelsInMemory(Models):
-    """Models that are names only.
+    """Models that are names only, unless they were given a location.
 
     Args:
         engines: id to engine.
@@ -67,6 +69,8 @@ class ModelsInMemory(Models):
     async def locate(self, model: str) -> ModelLocation:
         """See `Models`."""
         self._check(model)
+        if model in self.engines.locations:
+            return self.engines.locations[model].model_copy(deep=True)
         revision = f"{self.engines.versions.get(model, 0)}"
         path = f"/nowhere/{model}"
         return ModelLocation(id=model, engine=self.engines[model], path=path, size=0, revision=revision)

@@ -8,6 +8,10 @@ message of a request is its script, as JSON:
 `say` are the pieces; `rate` is pieces a second, 0 for at once; `hang` true waits for ever after the last piece. Text
 that is no JSON object is said back, word by word. A piece counts as a token: a request's limit and its stop strings
 hold for them.
+
+`"call": [{"name": "add", "arguments": {"a": 1}}]` calls functions of the request's `tools`, after what is said; so the
+last message of the request that follows, and the next script, is the output of the last call. Where a request demands
+a call and its script has none, the demanded function is called, or the first one, with no arguments.
 """
 
 from __future__ import annotations
@@ -37,8 +41,31 @@ if TYPE_CHECKING:
 
 LONGEST = 1 << 16
 """Words that a conversation may have."""
-_NOT_DONE = ("tools", "functions", "logprobs", "audio", "web_search_options", "moderation", "store")
+_NOT_DONE = (
+    "functions",
+    "logprobs",
+    "logit_bias",
+    "prediction",
+    "audio",
+    "web_search_options",
+    "moderation",
+    "store",
+)
 """Fields that ask for what no script can say."""
+
+
+class ScriptedCall(BaseModel):
+    """A call of a function: its name, and its arguments as JSON has them, or as the text that they are to be."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    arguments: str | dict[str, Any] = {}
+
+    def pieces(self) -> list[str]:
+        """The text of the arguments, in two pieces."""
+        text = self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments)
+        return [text[: len(text) // 2], text[len(text) // 2 :]]
 
 
 class Script(BaseModel):
@@ -47,6 +74,7 @@ class Script(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     say: list[str] = []
+    call: list[ScriptedCall] = []
     rate: float = 0
     finish: FinishReason = "stop"
     fail: str | None = None
@@ -77,7 +105,9 @@ class ScriptedChat(Chat):
         if self._jan is not None:
             await self._jan.models.locate(body.model)
         refuse(body)
-        script, stops = cut(script_of(body), body.max_completion_tokens or body.max_tokens, body.stop)
+        script = with_calls(script_of(body), body)
+        script.prompt_tokens += images(body)
+        script, stops = cut(script, body.max_completion_tokens or body.max_tokens, body.stop)
         head: dict[str, Any] = {"id": new_id("chatcmpl-", 29), "created": now(), "model": body.model}
         choices = range(body.n or 1)
         self.open += 1
@@ -106,8 +136,20 @@ class ScriptedChat(Chat):
             met = stops is not None and stops.met
             if script.hang and not met:
                 await asyncio.get_running_loop().create_future()
+            called = [] if met or script.finish == "length" else script.call
+            for number, one in enumerate(called):
+                begun = {"index": number, "id": new_id("call_"), "type": "function"}
+                for index in choices:
+                    yield _chunk(
+                        head, index, {"tool_calls": [{**begun, "function": {"name": one.name, "arguments": ""}}]}
+                    )
+                for piece in one.pieces():
+                    said += 1
+                    for index in choices:
+                        yield _chunk(head, index, {"tool_calls": [{"index": number, "function": {"arguments": piece}}]})
+            finish = "stop" if met else "tool_calls" if called else script.finish
             for index in choices:
-                yield _chunk(head, index, {}, "stop" if met else script.finish)
+                yield _chunk(head, index, {}, finish)
             written = said * len(choices)
             context = call.current()
             if context is not None:
@@ -122,6 +164,36 @@ class ScriptedChat(Chat):
         finally:
             self.open -= 1
             self.closed += 1
+
+
+def with_calls(script: Script, body: ChatCompletionRequest) -> Script:
+    """The script with the calls that a request demands, and without those that it forbids.
+
+    Raises:
+        NotSupported: it has tools, or a choice among them, that are no functions.
+        InvalidRequest: the script calls what is not among the request's tools.
+    """
+    for tool in body.tools or ():
+        if tool.type != "function":
+            raise NotSupported("tools: the scripted engine calls functions only.", param="tools")
+    names = [tool.function.name for tool in body.tools or () if tool.type == "function"]
+    choice = body.tool_choice
+    if choice == "none":
+        return script.model_copy(update={"call": []})
+    demanded: str | None = None
+    if choice == "required":
+        demanded = names[0] if names else ""
+    elif choice is not None and choice != "auto":
+        if choice.type != "function":
+            raise NotSupported("tool_choice: the scripted engine calls functions only.", param="tool_choice")
+        demanded = choice.function.name
+    called = script.call
+    if demanded is not None and not called:
+        called = [ScriptedCall(name=demanded)]
+    for one in called:
+        if one.name not in names:
+            raise InvalidRequest(f"tools: there is no function {one.name!r} to call.", param="tools")
+    return script.model_copy(update={"call": called[:1] if body.parallel_tool_calls is False else called})
 
 
 class Stops:
@@ -181,6 +253,12 @@ def refuse(body: ChatCompletionRequest) -> None:
 def script_of(body: ChatCompletionRequest) -> Script:
     """The script that a request carries."""
     return read_script(text_of(body.messages[-1].content), "messages")
+
+
+def images(body: ChatCompletionRequest) -> int:
+    """How many images a conversation has: each is seen as one token of the prompt."""
+    contents = [one.content for one in body.messages if isinstance(one.content, list)]
+    return sum(part.type == "image_url" for content in contents for part in content)
 
 
 def text_of(content: Any) -> str:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib.metadata import EntryPoint
 from importlib.metadata import entry_points as installed
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jan_core.app import Jan
 from jan_core.config import Value, load
 from jan_core.discovery import Discovery
+from jan_core.refusal import Refusal
+
+if TYPE_CHECKING:
+    from jan_core.schemas.models import ModelLocation
 
 KERNEL = {
     "chat": "jan_core.endpoints.chat:Chat",
@@ -20,6 +27,7 @@ KERNEL = {
     "assistants": "jan_core.endpoints.assistants:Assistants",
     "threads": "jan_core.endpoints.threads:Threads",
     "messages": "jan_core.endpoints.messages:Messages",
+    "runs": "jan_core.endpoints.runs:Runs",
 }
 SCRIPTED = {"models-memory": "jan_core.testing.memory", "chat-scripted": "jan_core.testing.scripted"}
 CONVERSATIONS = {
@@ -32,19 +40,27 @@ EVERYTHING = {
     "completions-scripted": "jan_core.testing.scripted_completions",
     "embeddings-scripted": "jan_core.testing.scripted_embeddings",
     **CONVERSATIONS,
+    "runs-memory": "jan_core.testing.memory_runs",
 }
 
 
 def entry_points(
-    modules: Mapping[str, str] = SCRIPTED,
+    modules: Mapping[str, str | EntryPoint] = SCRIPTED,
     plugins: Mapping[str, str] | None = None,
     endpoints: Mapping[str, str] = KERNEL,
-    backends: Mapping[str, str] = {},
+    backends: Mapping[str, str | EntryPoint] = {},
 ) -> dict[str, list[EntryPoint]]:
-    """Entry points as if packages had declared them: name to `module` or `module:attribute`, by group."""
+    """Entry points as if packages had declared them: name to `module` or `module:attribute`, by group.
+
+    An entry point that a package did declare is taken as it is.
+    """
+    groups: dict[str, Mapping[str, str | EntryPoint]]
     groups = {"modules": modules, "plugins": plugins or {}, "endpoints": endpoints, "backends": backends}
     return {
-        group: [EntryPoint(name, value, f"jan.{group}") for name, value in named.items()]
+        group: [
+            value if isinstance(value, EntryPoint) else EntryPoint(name, value, f"jan.{group}")
+            for name, value in named.items()
+        ]
         for group, named in groups.items()
     }
 
@@ -53,10 +69,10 @@ def wired(
     root: Path,
     tables: Mapping[str, Mapping[str, Any]] | None = None,
     *,
-    modules: Mapping[str, str] = SCRIPTED,
+    modules: Mapping[str, str | EntryPoint] = SCRIPTED,
     plugins: Mapping[str, str] | None = None,
     endpoints: Mapping[str, str] = KERNEL,
-    backends: Mapping[str, str] = {},
+    backends: Mapping[str, str | EntryPoint] = {},
 ) -> Jan:
     """An app on the scripted engine and models in memory, or on the parts given.
 
@@ -99,31 +115,57 @@ def one_module(
     *,
     plugins: Mapping[str, str] | None = None,
     beside: Mapping[str, str] = {},
+    model: ModelLocation | None = None,
+    tables: Mapping[str, Mapping[str, Any]] = {},
 ) -> Jan:
     """An app on one module for one endpoint; every other endpoint is in memory, or scripted.
 
     Args:
         root: the root folder.
         endpoint: the endpoint's name.
-        module: the name of an installed module, or of one of `EVERYTHING`, or `package.module:attribute` of one.
+        module: the name of an installed module, or of one of `EVERYTHING`, or what to import: `module`,
+            `package.module`, or either with `:attribute`.
         settings: the module's table of `jan.toml`.
         plugins: entry points of plugins, all chosen, outermost first.
         beside: endpoint to installed module, where another endpoint is not to be in memory.
+        model: the only model that `models` in memory has; default one of the scripted engine.
+        tables: further tables of `jan.toml`, such as that of a backend.
 
     Raises:
-        Refusal: as `Jan`.
-        LookupError: no such module is installed.
+        Refusal: as `Jan`; or no such module is installed, and nothing of that name can be imported.
     """
-    found = {one.name: one.value for one in installed(group="jan.modules")} | EVERYTHING
+    found: dict[str, str | EntryPoint] = {one.name: one for one in installed(group="jan.modules")}
+    found |= EVERYTHING
     name, value = (module, found[module]) if module in found else (f"{endpoint}-given", module)
-    if value == module and "." not in module:
-        raise LookupError(f"no module {module!r} is installed; `jan modules` lists those that are")
+    if module not in found and not _importable(module):
+        close = get_close_matches(module, found, 1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        remedy = f"{hint}`jan modules` lists what is installed; what is not is named as package.module:attribute."
+        cause = "no module of that name is installed, and nothing is imported by it"
+        raise Refusal(f"the module {module!r} for {endpoint}", cause, remedy)
     own = {endpoint, *beside}
+    others: dict[str, str | EntryPoint]
     others = {one: path for one, path in EVERYTHING.items() if one.split("-")[0] not in own}
     others |= {one: found[one] for one in beside.values()}
     chosen: dict[str, Any] = {one.split("-")[0]: one for one in others} | {endpoint: name}
-    tables: dict[str, Any] = {"endpoints": chosen, "server": {"log_requests": False}}
+    given: dict[str, Any] = {**tables, "endpoints": chosen, "server": {"log_requests": False}}
     if settings:
-        tables[name] = dict(settings)
-    backends = {one.name: one.value for one in installed(group="jan.backends")}
-    return wired(root, tables, modules={**others, name: value}, plugins=plugins, backends=backends)
+        given[name] = dict(settings)
+    from jan_core.testing.memory import names_of
+
+    names = names_of(root.absolute())  # kept by the app from here on
+    if model is not None:
+        names.clear()
+        names[model.id] = model.engine
+        names.locations[model.id] = model
+    backends = {one.name: one for one in installed(group="jan.backends")}
+    # An endpoint of another package is there for its own modules only.
+    endpoints = KERNEL | {one.name: one.value for one in installed(group="jan.endpoints") if one.name == endpoint}
+    modules = {**others, name: value}
+    return wired(root, given, modules=modules, plugins=plugins, endpoints=endpoints, backends=backends)
+
+
+def _importable(reference: str) -> bool:
+    """Whether there is the file or package that `package.module:attribute` begins with. Nothing is imported."""
+    first = reference.partition(":")[0].partition(".")[0]
+    return first.isidentifier() and (first in sys.modules or find_spec(first) is not None)

@@ -18,6 +18,7 @@ from tests.benchmarks.processes import NotStarted
 FIGURES = (
     "help",
     "start",
+    "installed",
     "models",
     "wrapping",
     "plugins",

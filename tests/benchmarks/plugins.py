@@ -23,12 +23,15 @@ from jan_auth_keys import changes
 from jan_core.asgi import create_app
 from jan_core.testing.wired import wired
 from tests.benchmarks.client import BadReply
-from tests.benchmarks.common import Bench, Row, shown
+from tests.benchmarks.common import Bench, Pairs, Row, shown
+from tests.benchmarks.processes import Server, reference, serving
 
 ABOUT = "each plugin alone, against none, on a plain answer of a model and on a stream"
-PAIRS = 60
-REQUESTS = 150
-"""Requests of one measurement: short ones, so that what else the machine does falls on both sides of a pair."""
+PAIRS = 30
+BLOCK = 64
+"""Requests of each side that are asked before it is the other's turn."""
+BLOCKS = 8
+"""Blocks of each side in a pair: as many requests as a plugin that sends what it noted needs for a whole batch."""
 MOST = 40
 """Microseconds that a plugin may add to a request."""
 PIECES = 20
@@ -50,22 +53,30 @@ class Plugin:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-def plugins(folder: Path) -> list[Plugin]:
-    """The plugins, each set up to do its whole work."""
+def plugins(folder: Path, collector: Server) -> list[Plugin]:
+    """The plugins, each set up to do its whole work.
+
+    Args:
+        folder: for the files that they need.
+        collector: takes what they send; what it uses itself is not counted.
+    """
     _, key = changes.add(str(folder / "keys.toml"), folder, "bench", None, math.inf)
     return [
         Plugin("auth-keys", {"file": str(folder / "keys.toml")}, ((b"authorization", f"Bearer {key}".encode()),)),
         Plugin("metrics-prometheus"),
         Plugin("audit-log"),
-        Plugin("tracing-otel", {"exporter": "file"}),
+        Plugin("tracing-otel", {"endpoint": f"http://127.0.0.1:{collector.port}"}),
     ]
 
 
 def run(bench: Bench) -> list[Row]:
     """A figure for each plugin."""
     rows = []
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        for plugin in plugins(bench.folder):
+    with (
+        serving(reference("sink"), bench.folder / "sink.log") as collector,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        for plugin in plugins(bench.folder, collector):
             root = bench.folder / plugin.name
             root.mkdir(exist_ok=True)
             with _asking(runner, root, plugin) as asking, _asking(runner, root, None) as bare:
@@ -75,12 +86,38 @@ def run(bench: Bench) -> list[Row]:
 
 def _row(bench: Bench, plugin: Plugin, asking: Asking, bare: Asking) -> Row:
     bench.say(f"{plugin.name}, a stream of {PIECES}")
-    streams = bench.pairs(lambda _: asking.cost(stream=True), lambda _: bare.cost(stream=True), PAIRS)
+    streams = _pairs(bench, asking, bare, stream=True)
     bench.say(f"{plugin.name}, a plain answer")
-    plain = bench.pairs(lambda _: asking.cost(), lambda _: bare.cost(), PAIRS)
+    plain = _pairs(bench, asking, bare, stream=False)
     remark = f"to a stream of {PIECES} {shown(median(streams.differences()))} us"
     what = f"{plugin.name} adds to a request"
     return plain.row(what, MOST, unit=" us", ratio=False, at_least=False, remark=remark)
+
+
+def _pairs(bench: Bench, asking: Asking, bare: Asking, *, stream: bool) -> Pairs:
+    """Microseconds of CPU a request, with the plugin and without.
+
+    Both sides of a pair are taken in turns, a short block each, so that a machine that is slow for a moment is so for
+    both. What other threads used meanwhile counts for the plugin: without one there are none at work.
+    """
+    sides = (asking, bare)
+    found: dict[int, tuple[float, float]] = {}
+
+    def taken(number: int) -> tuple[float, float]:
+        if number not in found:
+            spent = [0.0, 0.0]
+            everything, own = time.process_time(), time.thread_time()
+            for turn in range(BLOCKS):
+                for side in (0, 1) if turn % 2 else (1, 0):
+                    spent[side] += sides[side].block(stream=stream)
+            others = time.process_time() - everything - (time.thread_time() - own)
+            each = 1_000_000 / (BLOCKS * BLOCK)
+            found[number] = (spent[0] + others) * each, spent[1] * each
+        return found[number]
+
+    for side in sides:
+        side.block(stream=stream)
+    return bench.pairs(lambda number: taken(number)[0], lambda number: taken(number)[1], PAIRS)
 
 
 @contextmanager
@@ -114,21 +151,19 @@ class Asking:
         self._bodies = {stream: _body(script, stream=stream) for stream in (False, True)}
         self._headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json"), *headers]
 
-    def cost(self, *, stream: bool = False) -> float:
-        """Microseconds of CPU a request, of all threads of this process.
+    def block(self, *, stream: bool, requests: int = BLOCK) -> float:
+        """Seconds of CPU that this thread takes for some requests, one after the other.
 
         Raises:
             BadReply: an answer is not 200.
         """
-        return self._runner.run(self._cost(self._bodies[stream]))
+        return self._runner.run(self._block(self._bodies[stream], requests))
 
-    async def _cost(self, body: bytes) -> float:
-        for _ in range(20):
+    async def _block(self, body: bytes, requests: int) -> float:
+        began = time.thread_time()
+        for _ in range(requests):
             await asyncio.create_task(self._ask(body))
-        began = time.process_time()
-        for _ in range(REQUESTS):
-            await asyncio.create_task(self._ask(body))
-        return (time.process_time() - began) / REQUESTS * 1_000_000
+        return time.thread_time() - began
 
     async def _ask(self, body: bytes) -> None:
         waiting = [{"type": "http.request", "body": body, "more_body": False}]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from jan_core.pull import lock
+from jan_core.folder import lock_file as lock
 
 PINS = Path(__file__).parent / "pins"
 CACHE = Path(__file__).parents[2] / ".cache" / "clients"

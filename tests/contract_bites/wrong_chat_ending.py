@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from jan_core import call
 from jan_core.errors import InvalidRequest, JanError, ModelNotFound
 from jan_core.schemas.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionRequest
-from jan_core.schemas.models import ModelLocation
-from jan_core.testing.memory import ModelsInMemory
 from tests.contract_bites.bites import caught_by
+from tests.contract_bites.faults import InATask, LeftOpen, Lenient
 from tests.contract_bites.wrong_chat import Wrong, text_of, with_text
 
 
@@ -25,17 +24,6 @@ class OtherModels(Wrong):
 
     def located(self, model: str) -> None:
         """What becomes of a name that is no model's."""
-
-
-class Lenient(ModelsInMemory):
-    def __init__(self, located: Callable[[str], None]) -> None:
-        super().__init__()
-        self._located = located
-
-    async def locate(self, model: str) -> ModelLocation:
-        if model not in self.engines:
-            self._located(model)
-        return await super().locate("scripted")
 
 
 @caught_by("chat", 16)
@@ -80,6 +68,28 @@ class ToolsIgnored(Wrong):
 
 
 @caught_by("chat", 19)
+class FavouredTokensIgnored(Wrong):
+    def asked(self, body: ChatCompletionRequest) -> ChatCompletionRequest:
+        return body.model_copy(update={"logit_bias": None})
+
+
+@caught_by("chat", 19)
+class PredictionIgnored(Wrong):
+    def asked(self, body: ChatCompletionRequest) -> ChatCompletionRequest:
+        return body.model_copy(update={"prediction": None})
+
+
+@caught_by("chat", 19)
+class ImagesIgnored(Wrong):
+    def asked(self, body: ChatCompletionRequest) -> ChatCompletionRequest:
+        one = body.messages[-1]
+        if not isinstance(one.content, list):
+            return body
+        texts = [part for part in one.content if part.type == "text"]
+        return body.model_copy(update={"messages": [*body.messages[:-1], one.model_copy(update={"content": texts})]})
+
+
+@caught_by("chat", 19)
 class RefusedWithoutAName(Wrong):
     async def create(self, body: ChatCompletionRequest) -> ChatCompletion:
         try:
@@ -100,31 +110,13 @@ class ErrorsInTheStream(Wrong):
 
 
 @caught_by("chat", 21)
-class GoesOnAfterClosing(Wrong):
-    def __init__(self, jan: Any) -> None:
-        super().__init__(jan)
-        self._tasks: list[asyncio.Task[Any]] = []
+class GoesOnAfterClosing(InATask, Wrong):
+    pass
 
-    async def __aexit__(self, *error: Any) -> None:
-        for task in self._tasks:
-            task.cancel()
 
-    async def create_stream(self, body: ChatCompletionRequest) -> AsyncIterator[ChatCompletionChunk]:
-        pieces: asyncio.Queue[Any] = asyncio.Queue()
-
-        async def write() -> None:
-            try:
-                async for chunk in self.right(body):
-                    await pieces.put(chunk)
-                await pieces.put(None)
-            except Exception as error:
-                await pieces.put(error)
-
-        self._tasks.append(asyncio.create_task(write()))
-        while (piece := await pieces.get()) is not None:
-            if isinstance(piece, Exception):
-                raise piece
-            yield piece
+@caught_by("chat", 21)
+class LeakedGenerator(LeftOpen, Wrong):
+    pass
 
 
 @caught_by("chat", 21)
@@ -143,7 +135,7 @@ class GoesOnAfterCancel(GoesOnAfterClosing):
 
     async def create(self, body: ChatCompletionRequest) -> ChatCompletion:
         task = asyncio.create_task(super().create(body))
-        self._tasks.append(task)
+        self.tasks.append(task)
         return await asyncio.shield(task)
 
 
@@ -205,6 +197,24 @@ class ToldWhereUsageIsAskedFor(Wrong):
 class TokensByLetters(Wrong):
     async def count_tokens(self, body: ChatCompletionRequest) -> int:
         return len(str(body.messages[-1].content)) // 4
+
+
+@caught_by("chat", 26)
+class LeftOutAndAnswered(Wrong):
+    def supports(self, name: str) -> bool:
+        return name != "count_tokens" and super().supports(name)
+
+    async def count_tokens(self, body: ChatCompletionRequest) -> int:
+        return 1
+
+
+@caught_by("chat", 27)
+class LeftOutByAnotherError(Wrong):
+    def supports(self, name: str) -> bool:
+        return name != "template" and super().supports(name)
+
+    async def template(self, body: ChatCompletionRequest) -> str:
+        raise NotImplementedError
 
 
 @caught_by("chat", 27)

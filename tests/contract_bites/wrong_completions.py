@@ -22,6 +22,7 @@ from jan_core.schemas.completions import (
 )
 from jan_core.testing.scripted_completions import ScriptedCompletions
 from tests.contract_bites.bites import caught_by
+from tests.contract_bites.faults import InATask, LeftOpen
 
 
 class Wrong(ScriptedCompletions):
@@ -238,42 +239,23 @@ class RefusedWithoutAName(Wrong):
             raise
 
 
-class GoesOn(Wrong):
-    """Writes in a task of its own, which nobody ends."""
-
-    def __init__(self, jan: Any) -> None:
-        super().__init__(jan)
-        self._tasks: list[asyncio.Task[Any]] = []
-
-    async def __aexit__(self, *error: Any) -> None:
-        for task in self._tasks:
-            task.cancel()
-
-    async def create_stream(self, body: CompletionRequest) -> AsyncIterator[CompletionChunk]:
-        pieces: asyncio.Queue[Any] = asyncio.Queue()
-
-        async def write() -> None:
-            async for chunk in self.right(body):
-                await pieces.put(chunk)
-            await pieces.put(None)
-
-        self._tasks.append(asyncio.create_task(write()))
-        while (piece := await pieces.get()) is not None:
-            yield piece
+@caught_by("completions", 16)
+class GoesOnAfterClosing(InATask, Wrong):
+    pass
 
 
 @caught_by("completions", 16)
-class GoesOnAfterClosing(GoesOn):
+class LeakedGenerator(LeftOpen, Wrong):
     pass
 
 
 @caught_by("completions", 17)
-class GoesOnAfterCancel(GoesOn):
+class GoesOnAfterCancel(InATask, Wrong):
     pass
 
 
 @caught_by("completions", 18)
-class GoesOnWhenTheClientLeft(GoesOn):
+class GoesOnWhenTheClientLeft(InATask, Wrong):
     pass
 
 

@@ -12,11 +12,10 @@ from jan_core.endpoints.embeddings import Embeddings
 from jan_core.errors import ContextLengthExceeded, InvalidRequest, JanError, ModelNotFound
 from jan_core.hookspecs import hookimpl
 from jan_core.schemas.embeddings import EmbeddingList, EmbeddingRequest
-from jan_core.schemas.models import ModelLocation
 from jan_core.testing.contract.embeddings import floats
-from jan_core.testing.memory import ModelsInMemory
 from jan_core.testing.scripted_embeddings import WIDTH, ScriptedEmbeddings
 from tests.contract_bites.bites import caught_by
+from tests.contract_bites.faults import Lenient
 
 
 class Wrong(ScriptedEmbeddings):
@@ -204,11 +203,6 @@ class AnyModel(Wrong):
         assert self._jan is not None
         self._jan.endpoints["models"] = Lenient()  # type: ignore[index]
         return self
-
-
-class Lenient(ModelsInMemory):
-    async def locate(self, model: str) -> ModelLocation:
-        return await super().locate("scripted")
 
 
 @caught_by("embeddings", 11)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import unicodedata
-from typing import Any
+from typing import Any, ClassVar
 
 from jan_core.endpoints.messages import Messages
-from jan_core.errors import InvalidRequest, NotFound
+from jan_core.errors import InvalidRequest, NotFound, Unavailable
 from jan_core.hookspecs import hookimpl
 from jan_core.pages import cut
 from jan_core.schemas.messages import (
@@ -306,3 +308,75 @@ class DeletesWhatFollowsToo(Wrong):
         reply = await super().delete(thread_id, message_id)
         del self._threads[thread_id][place : place + 1]
         return reply
+
+
+@caught_by("messages", 2)
+class FifteenPairsAreKept(WrongWhenMade):
+    def changed(self, message: Message) -> Message:
+        return message.model_copy(update={"metadata": dict([*message.metadata.items()][:15])})
+
+
+@caught_by("messages", 2)
+class TwoMegabytesAreTooMuch(Wrong):
+    async def create(self, thread_id: str, body: MessageRequest) -> Message:
+        if len(body.model_dump_json()) > 2_000_000:
+            raise InvalidRequest("The message is too large.")
+        return await super().create(thread_id, body)
+
+
+@caught_by("messages", 4)
+class IdsByCounting(WrongWhenMade):
+    """The largest one of those that are there, and one more."""
+
+    def changed(self, message: Message) -> Message:
+        there = [one.message.id[4:] for stored in self._threads.values() for one in stored]
+        last = max((int(one) for one in there if one.isdigit()), default=0)
+        return message.model_copy(update={"id": f"msg_{last + 1}"})
+
+
+@caught_by("messages", 8)
+class TheNewestOnly(Wrong):
+    async def create(self, thread_id: str, body: MessageRequest) -> Message:
+        made = await super().create(thread_id, body)
+        del self._threads[thread_id][:-250]
+        return made
+
+
+@caught_by("messages", 12)
+class RunsByPattern(WrongPage):
+    async def list(self, thread_id: str, query: MessagesQuery) -> MessagePage:
+        await self._jan.threads.check(thread_id)
+        messages = [one.model_copy(deep=True) for one in self.stored(thread_id)]
+        wanted = query.run_id
+        return self.paged(cut(messages, query, keep=lambda one: wanted is None or like(wanted, one.run_id or "")))
+
+
+@caught_by("messages", 13)
+class UpdateLosesTheRun(Wrong):
+    async def update(self, thread_id: str, message_id: str, body: MessageUpdate) -> Message:
+        reply = await super().update(thread_id, message_id, body)
+        stored = await self._find(thread_id, message_id)
+        stored.message = stored.message.model_copy(update={"run_id": None})
+        return reply
+
+
+def like(pattern: str, text: str) -> bool:
+    """As LIKE of SQLite compares: `_` is any character, `%` any characters, and case is all one."""
+    parts = {"_": ".", "%": ".*"}
+    return bool(re.fullmatch("".join(parts.get(one, re.escape(one)) for one in pattern), text, re.DOTALL | re.I))
+
+
+@caught_by("messages", 20)
+class TwoThatOpenAtOnceClash(Wrong):
+    opening: ClassVar[set[int]] = set()
+
+    async def create(self, thread_id: str, body: MessageRequest) -> Message:
+        async with vars(self).setdefault("turn", asyncio.Lock()):
+            if "opened" not in vars(self):
+                if id(self._threads) in self.opening:
+                    raise Unavailable("The database is locked.")
+                self.opening.add(id(self._threads))
+                await asyncio.sleep(0.02)
+                self.opening.discard(id(self._threads))
+                vars(self)["opened"] = True
+        return await super().create(thread_id, body)

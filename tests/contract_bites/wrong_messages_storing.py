@@ -6,14 +6,15 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from jan_core.errors import InvalidRequest
+from jan_core.errors import InvalidRequest, JanError, NotFound
+from jan_core.folder.names import check_name
 from jan_core.idempotency import once
 from jan_core.ids import now
 from jan_core.pages import cut
-from jan_core.schemas.messages import Message, MessagePage, MessageRequest, MessagesQuery, MessageUpdate
+from jan_core.schemas.messages import Message, MessageDeleted, MessagePage, MessageRequest, MessagesQuery, MessageUpdate
 from jan_core.testing.memory_messages import Storage, Stored
 from tests.contract_bites.bites import caught_by
-from tests.contract_bites.wrong_messages import Wrong, WrongPage
+from tests.contract_bites.wrong_messages import Wrong, WrongPage, like
 
 
 @caught_by("messages", 15)
@@ -36,6 +37,15 @@ class ClearsEveryThread(Wrong):
 class DoesNotAskForTheThread(WrongPage):
     async def list(self, thread_id: str, query: MessagesQuery) -> MessagePage:
         return self.paged(cut(self.stored(thread_id), query))
+
+
+@caught_by("messages", 14)
+class NoneIsAFailure(Wrong):
+    async def retrieve(self, thread_id: str, message_id: str) -> Message:
+        try:
+            return await super().retrieve(thread_id, message_id)
+        except NotFound as error:
+            raise JanError(error.message) from None
 
 
 @caught_by("messages", 17)
@@ -266,3 +276,110 @@ class ATaskThatGoesOn(Wrong):
     async def create(self, thread_id: str, body: MessageRequest) -> Message:
         self._left = asyncio.create_task(asyncio.sleep(3600))
         return await super().create(thread_id, body)
+
+
+@caught_by("messages", 15)
+class AnIdIsInOneThreadOnly(Wrong):
+    async def put(self, message: Message) -> None:
+        for thread_id, stored in self._threads.items():
+            if thread_id != message.thread_id:
+                stored[:] = [one for one in stored if one.message.id != message.id]
+        await super().put(message)
+
+
+@caught_by("messages", 15)
+class DeletesTheCopiesToo(Wrong):
+    async def delete(self, thread_id: str, message_id: str) -> MessageDeleted:
+        reply = await super().delete(thread_id, message_id)
+        for stored in self._threads.values():
+            stored[:] = [one for one in stored if one.message.id != message_id]
+        return reply
+
+
+@caught_by("messages", 15)
+class ClearsByPattern(Wrong):
+    async def clear(self, thread_id: str) -> None:
+        for other in [one for one in self._threads if like(thread_id, one)]:
+            await super().clear(other)
+
+
+@caught_by("messages", 15)
+class FindsByPattern(Wrong):
+    async def retrieve(self, thread_id: str, message_id: str) -> Message:
+        await self._jan.threads.check(thread_id)
+        check_name(message_id, param="message_id")
+        for one in self.stored(thread_id):
+            if like(message_id, one.id):
+                return one.model_copy(deep=True)
+        return await super().retrieve(thread_id, message_id)
+
+
+@caught_by("messages", 15)
+class CaseIsAllOne(Wrong):
+    async def put(self, message: Message) -> None:
+        stored = self._threads.setdefault(message.thread_id, [])
+        stored[:] = [one for one in stored if one.message.id.lower() != message.id.lower()]
+        await super().put(message)
+
+
+@caught_by("messages", 22)
+class TheLastTwentyKeys(Wrong):
+    async def create(self, thread_id: str, body: MessageRequest) -> Message:
+        made = await super().create(thread_id, body)
+        for one in [one for one in self._threads[thread_id] if one.once is not None][:-20]:
+            one.once = None
+        return made
+
+
+@caught_by("messages", 26)
+class PutDropsAnnotations(Wrong):
+    async def put(self, message: Message) -> None:
+        message = message.model_copy(deep=True)
+        for part in message.content:
+            if part.type == "text":
+                part.text.annotations = []
+        await super().put(message)
+
+
+@caught_by("messages", 26)
+class TimesOf32Bits(Wrong):
+    async def put(self, message: Message) -> None:
+        await super().put(message.model_copy(update={"created_at": min(message.created_at, 2**31 - 1)}))
+
+
+@caught_by("messages", 26)
+class PutLeavesTheRunAsItWas(Wrong):
+    async def put(self, message: Message) -> None:
+        before = {one.id: one.run_id for one in self.stored(message.thread_id)}
+        run = before.get(message.id, message.run_id)
+        await super().put(message.model_copy(update={"run_id": run}))
+
+
+@caught_by("messages", 28)
+class TheKeyBeforeTheMessage(Wrong):
+    """Notes the key and its answer in one step, and stores the message in another one."""
+
+    async def create(self, thread_id: str, body: MessageRequest) -> Message:
+        made = await super().create(thread_id, body)
+        stored = self._threads[thread_id]
+        if stored and stored[-1].message.id == made.id and stored[-1].once is not None:
+            one = stored.pop()
+            self._threads.deleted.setdefault(thread_id, []).append(one)
+            await asyncio.sleep(0.003)
+            self._threads.deleted[thread_id].remove(one)
+            stored.append(one)
+        return made
+
+
+@caught_by("messages", 28)
+class TheMessageBeforeTheKey(Wrong):
+    """Stores the message in one step, and notes its key in another one."""
+
+    async def create(self, thread_id: str, body: MessageRequest) -> Message:
+        made = await super().create(thread_id, body)
+        one = next((one for one in self._threads[thread_id] if one.message.id == made.id), None)
+        if one is not None and one.once is not None:
+            key, one.once = one.once, None
+            await asyncio.sleep(0.003)
+            one.once = key
+        return made

@@ -21,6 +21,7 @@ import pytest
 from tests.command_line import environment, jan_command
 from tests.e2e.checks import CheckedTransport, Checks
 from tests.e2e.raw import Raw
+from tests.parts import Site
 
 T = TypeVar("T")
 MODEL = "smollm2-135m-instruct"
@@ -75,9 +76,11 @@ class JanServer:
 
     Args:
         root: its root folder, with the config it is to have.
+        flags: of `jan serve`, besides.
+        site: packages that it is to find installed.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *flags: str, site: Site | None = None) -> None:
         self.root = root
         self.checks = Checks()
         self.log: list[dict[str, Any]] = []
@@ -87,11 +90,11 @@ class JanServer:
         self._raws: list[Raw] = []
         self._changed = threading.Condition()
         self.process = subprocess.Popen(
-            jan_command("serve", "--root", str(root), "--port", "0"),
+            jan_command("serve", "--root", str(root), "--port", "0", *flags),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=environment(PYTHONUNBUFFERED="1"),
+            env=environment(PYTHONUNBUFFERED="1", **({} if site is None else {"PYTHONPATH": str(site.folder)})),
         )
         assert self.process.stdout is not None
         assert self.process.stderr is not None

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 from pathlib import Path
 
 from jan_core.app import Jan

@@ -12,7 +12,13 @@ from jan_core.testing.contract.assistants_storing import AssistantsStoring
 from jan_core.testing.contract.case import holds, same, settled, written
 from jan_core.testing.contract.clauses import clause
 from jan_core.testing.contract.objects_case import by_time
-from jan_core.testing.contract.objects_storing import hostile_ids_do_nothing, texts_come_back
+from jan_core.testing.contract.objects_storing import (
+    an_update_leaves_the_time,
+    hostile_ids_do_nothing,
+    large_ones,
+    look_alikes,
+    texts_come_back,
+)
 
 
 class AssistantsContract(AssistantsListing, AssistantsStoring):
@@ -43,6 +49,7 @@ class AssistantsContract(AssistantsListing, AssistantsStoring):
         listed = {one["id"]: one for one in await case.all() if one["id"] != "jan"}
         same("all of them", listed, {one["id"]: one for one in made})
         same("the fields of one that was given null", {name: made[4].get(name) for name in BARE}, BARE)
+        await large_ones(case)
 
     @clause
     async def test_03_texts_come_back_as_they_were(self, case: AssistantsCase) -> None:
@@ -121,6 +128,7 @@ class AssistantsContract(AssistantsListing, AssistantsStoring):
             same(f"the answer to {name}: null", changed, wanted)
             same(f"what is stored after {name}: null", await case.read(one["id"]), wanted)
         same("the other assistant", await case.read(other["id"]), other)
+        await an_update_leaves_the_time(case)
 
     @clause
     async def test_15_a_deleted_assistant_is_gone_and_no_other(self, case: AssistantsCase) -> None:
@@ -135,6 +143,7 @@ class AssistantsContract(AssistantsListing, AssistantsStoring):
             await case.is_nowhere(gone)
         same("what is left", await case.all(), kept)
         same("its thread", await case.ask("threads.retrieve", thread.id), thread)
+        await look_alikes(case)
 
     @clause
     async def test_16_hostile_ids_find_nothing(self, case: AssistantsCase) -> None:

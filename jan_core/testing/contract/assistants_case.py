@@ -12,6 +12,8 @@ from jan_core.schemas.pages import PageQuery
 from jan_core.testing.contract.case import Case
 from jan_core.testing.contract.clauses import Contract
 from jan_core.testing.contract.objects_case import ObjectsCase
+from jan_core.testing.contract.watch import Watch
+from jan_core.testing.contract.watch_objects import AssistantWatch, ListByTimeWatch
 
 FULL: dict[str, Any] = {
     "model": "some/model",
@@ -74,3 +76,8 @@ class OfAssistants(Contract):
     endpoint: ClassVar[type[Endpoint]] = Assistants
     letter: ClassVar[str] = "A"
     case: ClassVar[type[Case]] = AssistantsCase
+    live: ClassVar[Mapping[str, type[Watch]]] = {
+        "create": AssistantWatch,
+        "update": AssistantWatch,
+        "list": ListByTimeWatch,
+    }

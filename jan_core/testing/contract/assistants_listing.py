@@ -24,6 +24,7 @@ class AssistantsListing(OfAssistants):
     async def test_10_after_leads_through_all_of_them(self, case: AssistantsCase) -> None:
         """`after` begins behind the assistant it names: pages one after the other give each assistant once."""
         await listing.after_leads_through(case)
+        await listing.many_are_kept(case)
 
     @clause
     async def test_11_every_pair_of_cursors_cuts_the_same_page(self, case: AssistantsCase) -> None:

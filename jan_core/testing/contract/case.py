@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -16,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from jan_core import call
 from jan_core.errors import JanError, NotSupported
 from jan_core.testing.contract.hostile import ids
+from jan_core.versions import built_for
 from jan_core.wrapping import Layer, wrap
 
 if TYPE_CHECKING:
@@ -75,6 +75,18 @@ class Case:
     def tested(self) -> Endpoint:
         """The endpoint under test."""
         return self.jan.endpoints[self._name]
+
+    def built_before(self, version: str) -> bool:
+        """Whether the module under test declares that it was built for a jan-core before this version.
+
+        Its requirement on jan-core says so, by its lower bound. A module that is not installed says nothing.
+        """
+        if "jan" not in vars(self):
+            return False  # it could not even be built
+        names, _ = self.jan.discovery.choices().get(self._name, ([], ""))
+        tested = [chosen.installed.entry.dist for chosen, _ in self.jan.modules if chosen.name in names]
+        told = [built_for(one) if one is not None else None for one in tested]
+        return bool(told) and all(one is not None and one.from_before(version) for one in told)
 
     @asynccontextmanager
     async def again(self) -> AsyncIterator[Self]:
@@ -196,13 +208,10 @@ class Case:
         Raises:
             Broken: it says anything else.
         """
-        arguments = [None for _ in self.tested.operations()[name].arguments]
-        given = getattr(self.tested, name)(*arguments)
+        described = self.tested.operations()[name]
+        given = getattr(self.tested, name)(*(None for _ in described.arguments))
         try:
-            if inspect.isawaitable(given):
-                await given
-            else:
-                await anext(given)
+            await (anext(given) if described.stream else given)
         except NotSupported:
             return
         except Exception as error:
@@ -259,10 +268,12 @@ def check_type(what: str, declared: Any, reply: Any) -> None:
         Broken: it is not.
     """
     if isinstance(declared, type) and issubclass(declared, BaseModel):
-        if not isinstance(reply, declared):
+        # A `Page` whose objects are notes is a `Page[Note]`, whatever it was made as.
+        generic = declared.__pydantic_generic_metadata__["origin"]
+        if not isinstance(reply, generic or declared):
             raise Broken(f"{what} answered a {type(reply).__name__}, and {declared.__name__} is declared")
         try:
-            type(reply).model_validate(reply.model_dump(), strict=True)
+            (declared if generic else type(reply)).model_validate(reply.model_dump(), strict=True)
         except ValidationError as error:
             first = error.errors()[0]
             raise Broken(f"{what} answered what its schema does not allow: {first['loc']}: {first['msg']}") from None

@@ -7,15 +7,15 @@ from typing import Any
 
 from jan_core.errors import JanError
 from jan_core.schemas.chat import ChatCompletionsQuery, ChatCompletionUpdate
-from jan_core.testing.contract.case import holds, same, settled, written
-from jan_core.testing.contract.chat_case import PATH, ChatCase, counts
+from jan_core.testing.contract import answers
+from jan_core.testing.contract.answers_case import counts
+from jan_core.testing.contract.case import holds, same, written
+from jan_core.testing.contract.chat_case import PATH, ChatCase
 from jan_core.testing.contract.chat_refusing import ChatRefusing
 from jan_core.testing.contract.chat_streaming import ChatStreaming
 from jan_core.testing.contract.clauses import clause
 from jan_core.testing.contract.grammar import counts_are_right, stream_keeps_grammar
-from jan_core.testing.contract.hostile import TEXTS
-
-UNICODE = "Grüße, 你好 \U0001f600 \U0001f468\u200d\U0001f469\u200d\U0001f467 e\u0301 \u202eabc"
+from jan_core.testing.contract.hostile import TEXTS, UNICODE
 
 
 class ChatContract(ChatStreaming, ChatRefusing):
@@ -41,9 +41,7 @@ class ChatContract(ChatStreaming, ChatRefusing):
     @clause
     async def test_06_no_id_comes_twice(self, case: ChatCase) -> None:
         """Every answer has an id of its own, plain or as a stream, however quickly they are asked for."""
-        plain = await settled([case.answer(self.long, max_tokens=1) for _ in range(4)])
-        streams = await settled([case.chunks(self.long, max_tokens=1) for _ in range(4)])
-        same("different ids of eight answers", len({one["id"] for one in [*plain, *(some[0] for some in streams)]}), 8)
+        await answers.no_id_comes_twice(case)
 
     @clause
     async def test_07_as_many_choices_as_asked_for(self, case: ChatCase) -> None:
@@ -64,18 +62,9 @@ class ChatContract(ChatStreaming, ChatRefusing):
     @clause
     async def test_08_an_answer_keeps_its_limit(self, case: ChatCase) -> None:
         """No answer has more tokens than `max_completion_tokens`; one that ends there ends with `length`."""
-        found = {}
-        for limit in (1, 5):
-            made = await case.answer(self.long, max_tokens=limit)
-            (choice,) = made["choices"]
-            told = (choice["finish_reason"], made["usage"]["completion_tokens"])
-            same(f"how an answer of at most {limit} ends, and its tokens", told, ("length", limit))
-            found[limit] = choice["message"]["content"]
+        for limit, made in (await answers.limits_are_kept(case)).items():
             newer = await case.answer(self.long, max_tokens=None, max_completion_tokens=limit)
             same("the same with `max_completion_tokens`", newer["choices"], made["choices"])
-            streamed = await case.told(self.long, max_tokens=limit)
-            same("the same as a stream", (streamed.text, streamed.finish_reason), (found[limit], "length"))
-        same("the beginning of the longer one", found[5][: len(found[1])], found[1])
 
     @clause
     async def test_09_a_stop_string_ends_the_answer(self, case: ChatCase) -> None:
@@ -142,12 +131,7 @@ class ChatContract(ChatStreaming, ChatRefusing):
     @clause
     async def test_15_the_request_stays_the_callers(self, case: ChatCase) -> None:
         """A request is not changed by being answered, and the same object may be asked again."""
-        plain, stream = await case.body(self.long, stop="\u2063"), await case.body(self.long, stream=True, n=2)
-        before = [one.model_copy(deep=True) for one in (plain, stream)]
-        for _ in range(2):
-            await case.ask("chat.create", plain)
-            await case.streamed("chat.create_stream", stream)
-            same("the requests, afterwards", [plain, stream], before)
+        await answers.requests_stay_the_callers(case)
 
     @clause(optional="count_tokens")
     async def test_26_tokens_are_counted(self, case: ChatCase) -> None:

@@ -1,122 +1,49 @@
-"""An app with chat under test, and short names for what the clauses do most."""
+"""An app with chat under test, and what the parts of its contract share."""
 
 from __future__ import annotations
 
-import itertools
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
 
 from jan_core.endpoint import Endpoint
 from jan_core.endpoints.chat import Chat
 from jan_core.schemas.chat import ChatCompletionRequest
-from jan_core.testing.contract.case import Broken, Case, same, written
-from jan_core.testing.contract.clauses import Contract
-from jan_core.testing.contract.grammar import Told, stream_keeps_grammar
-from jan_core.testing.contract.streams import StreamCase
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+from jan_core.testing.contract.answers_case import AnswersCase, OfAnswers
+from jan_core.testing.contract.case import Case
+from jan_core.testing.contract.watch import Watch
+from jan_core.testing.contract.watch_answers import ChatWatch
 
 PATH = "/chat/completions"
-FEW = 12
-"""Tokens of most answers: real models take their time."""
-COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
-class ChatCase(StreamCase):
-    """An app with a model to talk to."""
+class ChatCase(AnswersCase):
+    """An app with a model to talk to. What is said is a text, a list of parts, or a list of messages."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._directly = itertools.cycle((True, False))
+    path: ClassVar[str] = PATH
+    schema: ClassVar[type[BaseModel]] = ChatCompletionRequest
 
-    async def fields(self, said: Any, **more: Any) -> dict[str, Any]:
-        """The body of a request whose answer is short, and the same each time.
-
-        Args:
-            said: a text, a list of parts, or a list of messages.
-            more: fields besides; None leaves one out.
-        """
+    def asking(self, said: Any) -> dict[str, Any]:
+        """See `AnswersCase`."""
         is_messages = isinstance(said, list) and "role" in said[0]
-        messages = said if is_messages else [{"role": "user", "content": said}]
-        found = {"model": await self.model(), "messages": messages, "temperature": 0, "seed": 1, "max_tokens": FEW}
-        return {name: value for name, value in {**found, **more}.items() if value is not None}
+        return {"messages": said if is_messages else [{"role": "user", "content": said}]}
 
-    async def body(self, said: Any, **more: Any) -> ChatCompletionRequest:
-        """The same as an object."""
-        return ChatCompletionRequest.model_validate(await self.fields(said, **more))
-
-    async def answer(self, said: Any, **more: Any) -> dict[str, Any]:
-        """An answer in one reply, by turns directly and over HTTP."""
-        if next(self._directly):
-            return dict(written(await self.ask("chat.create", await self.body(said, **more))))
-        return await self.sent(said, **more)
-
-    async def sent(self, said: Any, **more: Any) -> dict[str, Any]:
-        """An answer in one reply, over HTTP."""
-        status, told = await self.send("POST", PATH, await self.fields(said, **more))
-        if status != 200:
-            raise Broken(f"POST {PATH} answered {status}: {told}")
-        return dict(told)
-
-    async def text(self, said: Any, **more: Any) -> str:
-        """The text of an answer."""
-        return str((await self.answer(said, **more))["choices"][0]["message"]["content"])
-
-    async def chunks(self, said: Any, *, usage: bool = False, **more: Any) -> list[dict[str, Any]]:
-        """An answer as a stream, by turns directly and over HTTP."""
-        asked = {"stream": True, **({"stream_options": {"include_usage": True}} if usage else {}), **more}
-        if next(self._directly):
-            found, _ = await self.streamed("chat.create_stream", await self.body(said, **asked))
-            return [dict(written(one)) for one in found]
-        return await self.sent_stream(PATH, await self.fields(said, **asked))
-
-    async def told(self, said: Any, **more: Any) -> Told:
-        """What a stream of one choice adds up to, its grammar looked at."""
-        return stream_keeps_grammar(await self.chunks(said, **more), choices=1)[0]
-
-    @asynccontextmanager
-    async def left_over_http(self, said: Any, **more: Any) -> AsyncIterator[None]:
-        """A stream over HTTP of which the first bytes are read; the client leaves at the end."""
-        body = await self.fields(said, stream=True, **more)
-        async with self.http.stream("POST", PATH, json=body) as reply:
-            same("the status of a stream", reply.status_code, 200)
-            await anext(reply.aiter_raw())
-            yield
+    def said(self, choice: dict[str, Any]) -> str | None:
+        """See `AnswersCase`."""
+        text: str | None = choice["message"]["content"]
+        return text
 
 
-def counts(usage: dict[str, Any] | None) -> dict[str, Any]:
-    """The three counts of `usage`, without the details, which differ from time to time."""
-    if usage is None:
-        raise Broken("an answer tells its usage; this one does not")
-    return {name: usage.get(name) for name in COUNTS}
-
-
-class OfChat(Contract):
-    """What the parts of the contract share.
-
-    Attributes:
-        model: the id of the model to ask; None for the first one that `models` lists.
-        long: what the model answers at some length: with 12 tokens at least.
-        endless: what it goes on answering for seconds, where it is let.
-        too_long: what does not fit its context.
-    """
+class OfChat(OfAnswers):
+    """What the parts of the contract share."""
 
     endpoint: ClassVar[type[Endpoint]] = Chat
     letter: ClassVar[str] = "C"
     case: ClassVar[type[Case]] = ChatCase
-    model: ClassVar[str | None] = None
+    live: ClassVar[Mapping[str, type[Watch]]] = {"create": ChatWatch, "create_stream": ChatWatch}
     long: ClassVar[str] = (
         "Say this again, word by word: one two three four five six seven eight nine ten eleven twelve thirteen "
         "fourteen fifteen sixteen seventeen eighteen nineteen twenty"
     )
     endless: ClassVar[str] = "Tell me a very long story about the sea, with as many details as you can think of."
-    too_long: ClassVar[str] = "word " * 100_000
-
-    def opened(self, folder: Path) -> Case:
-        """See `Contract`."""
-        case = super().opened(folder)
-        assert isinstance(case, StreamCase)
-        case.model_id = self.model
-        return case

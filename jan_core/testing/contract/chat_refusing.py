@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jan_core.errors import ContextLengthExceeded, JanError, ModelNotFound, NotSupported
-from jan_core.testing.contract.case import Broken, holds, same
+from jan_core.testing.contract.case import Broken, holds, same, written
 from jan_core.testing.contract.chat_case import PATH, ChatCase, OfChat
 from jan_core.testing.contract.clauses import clause
 
@@ -52,10 +52,39 @@ FEATURES: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any]], Any]]] = {
         {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}},
         lambda reply: _first(reply)["message"].get("audio"),
     ),
+    "prediction": (
+        {"prediction": {"type": "content", "content": "Yes."}, "max_tokens": 3},
+        lambda reply: "accepted_prediction_tokens" in (reply["usage"].get("completion_tokens_details") or {}),
+    ),
     "web_search_options": ({"web_search_options": {}}, lambda reply: "annotations" in _first(reply)["message"]),
     "moderation": ({"moderation": {"model": "any"}}, lambda reply: reply.get("moderation")),
 }
 """What not every implementation does: fields that ask for it, and whether an answer shows it."""
+_IMAGE = (  # 64 by 64 points, all of them red
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAIAAAAlC+aJAAAAT0lEQVR42u3PQQkAAAgEsIty/dMYyQi+hcEKLNO+FgEBAQEBAQEB"
+    "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQGBywI6LQEAwyG+sAAAAABJRU5ErkJggg=="
+)
+_SAID = {"type": "text", "text": "Say yes."}
+
+
+def _with(part: dict[str, Any]) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": [_SAID, part]}]}
+
+
+COMPARED: dict[str, tuple[dict[str, Any], dict[str, Any], Callable[[dict[str, Any], dict[str, Any]], Any]]] = {
+    "logit_bias": (
+        {"logit_bias": {"300": 100}, "max_tokens": 3},
+        {"logit_bias": {"400": 100}, "max_tokens": 3},
+        lambda one, other: _first(one)["message"]["content"] != _first(other)["message"]["content"],
+    ),
+    "image_url": (
+        _with({"type": "image_url", "image_url": {"url": _IMAGE}}),
+        _with({"type": "text", "text": ""}),
+        lambda one, other: one["usage"]["prompt_tokens"] > other["usage"]["prompt_tokens"],
+    ),
+}
+"""What shows in comparison only: the same, with what else to ask, and whether the two answers show it."""
 
 
 class ChatRefusing(OfChat):
@@ -104,17 +133,23 @@ class ChatRefusing(OfChat):
         keeps = case.tested.supports("retrieve")
         stored = {} if keeps else {"store": ({"store": True}, lambda reply: False)}
         for name, (asked, shows) in {**FEATURES, **stored}.items():
-            body = await case.body("Say yes.", **asked)
-            try:
-                made = await case.ask("chat.create", body)
-            except NotSupported as error:
-                told = error.param or ""
-                named = {name, *asked}
-                holds(told.split(".")[0].split("[")[0] in named, f"refusing {name} names {told!r}")
-                continue
-            except JanError as error:
-                raise Broken(f"{name} is refused with {error!r}; what is not done is NotSupported") from error
-            holds(shows(made.model_dump(mode="json")), f"{name} was asked for, and neither refused nor done: {made}")
+            made = await self._done(case, name, asked)
+            holds(made is None or shows(made), f"{name} was asked for, and neither refused nor done: {made}")
+        for name, (asked, beside, shown) in COMPARED.items():
+            made = await self._done(case, name, asked)
+            other = None if made is None else await case.answer("Say yes.", **beside)
+            holds(other is None or shown(made, other), f"{name} was asked for, and neither refused nor done: {made}")
+
+    async def _done(self, case: ChatCase, name: str, asked: dict[str, Any]) -> Any:
+        """An answer to a request with these fields, or None where it is refused as what is not done."""
+        try:
+            return written(await case.ask("chat.create", await case.body("Say yes.", **asked)))
+        except NotSupported as error:
+            told = error.param or ""
+            holds(told.split(".")[0].split("[")[0] in {name, *asked}, f"refusing {name} names {told!r}")
+            return None
+        except JanError as error:
+            raise Broken(f"{name} is refused with {error!r}; what is not done is NotSupported") from error
 
     @clause
     async def test_20_an_error_is_no_stream(self, case: ChatCase) -> None:

@@ -8,7 +8,9 @@ raises is told as the broken promise that it is.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import re
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +22,22 @@ from jan_core.testing.contract.case import Broken, Case
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
+    from jan_core.schemas.models import ModelLocation
     from jan_core.testing.contract.lasting import Lasting
+    from jan_core.testing.contract.watch import Watch
 
 PATIENCE = 60.0
 """Seconds after which a clause counts as hanging."""
-PROVEN, REFUSED = "proven", "refused"
+PROVEN, REFUSED, NEWER = "proven", "refused", "newer"
+FIRST = "0.1"
+"""The version of jan-core whose contracts were the first."""
 
 _NAME = re.compile(r"test_(\d\d)_\w+")
 _CLAUSE = "__jan_clause__"
+_DECLARED: dict[Clause, Callable[..., None]] = {}
+"""The test of each clause, as pytest has to find it."""
+_OWN: dict[type[Contract], list[Clause]] = {}
+"""The clauses that each class declares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,7 @@ class Clause:
         name: of the method.
         title: the promise in a sentence, the first line of its docstring.
         optional: the operation that it is about, where an implementation may leave that out.
+        since: the minor version of jan-core that it came with.
         check: proves it.
     """
 
@@ -46,38 +57,62 @@ class Clause:
     name: str
     title: str
     optional: str | None
+    since: str
     check: Callable[[Any, Any], Awaitable[None]]
+
+
+class Puzzled(Broken):
+    """What was answered is so far from right that a clause stumbles over it instead of telling what is wrong."""
+
+
+class Newer(AssertionError):
+    """A clause does not hold that came with a later jan-core than the one the module declares to be built for."""
 
 
 @overload
 def clause(check: Callable[..., Any], /) -> Any: ...
 @overload
-def clause(*, optional: str) -> Callable[[Callable[..., Any]], Any]: ...
-def clause(check: Any = None, /, *, optional: str | None = None) -> Any:
+def clause(*, optional: str | None = None, since: str = FIRST) -> Callable[[Callable[..., Any]], Any]: ...
+def clause(check: Any = None, /, *, optional: str | None = None, since: str = FIRST) -> Any:
     """Declare a clause: `async def test_07_what_it_is_about(self, case)` becomes a test that pytest collects.
 
     Args:
         check: the method. Its name has the clause's number, and its docstring begins with the promise.
         optional: the name of an optional operation. An implementation without it must answer `NotSupported`, and the
             clause counts as refused.
+        since: the minor version of jan-core that the clause comes with, such as `0.2`. It binds the modules whose
+            requirement on jan-core begins there or later. For an older one it is run all the same; where it does not
+            hold it counts as newer, and does not fail the run.
 
     Raises:
         TypeError: the name has no number, or there is no docstring.
     """
     if check is None:
-        return lambda method: clause(method, optional=optional)  # type: ignore[call-overload]
+        return lambda method: clause(method, optional=optional, since=since)  # type: ignore[call-overload]
+    if sys.flags.optimize > 1:
+        raise TypeError("Python runs with -OO, which drops docstrings, and clauses have their promises there")
     match = _NAME.fullmatch(check.__name__)
     if match is None or not check.__doc__:
         raise TypeError(f"a clause is named test_07_… and says its promise in its docstring; {check.__name__} does not")
-    made = Clause(int(match[1]), check.__name__, check.__doc__.strip().splitlines()[0], optional, check)
+    made = Clause(int(match[1]), check.__name__, check.__doc__.strip().splitlines()[0], optional, since, check)
+
+    proving = prove  # as it is now: nobody puts another one in its place later
 
     def test(self: Contract, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
-        record_property("jan_clause_outcome", prove(self, made, tmp_path))
+        try:
+            record_property("jan_clause_outcome", proving(self, made, tmp_path))
+        except Newer as newer:
+            import pytest
+
+            record_property("jan_clause_outcome", NEWER)
+            record_property("jan_clause_newer", [f"{self.letter}{made.number:02}", str(newer)])
+            pytest.xfail(str(newer))
 
     # Not functools.wraps: pytest looks through it, at the arguments of the method.
     test.__name__, test.__qualname__ = check.__name__, check.__qualname__
     test.__module__, test.__doc__ = check.__module__, check.__doc__
     setattr(test, _CLAUSE, made)
+    _DECLARED[made] = test
     return test
 
 
@@ -93,13 +128,26 @@ class Contract:
         letter: stands before the clauses' numbers.
         lasting: True where all clauses are proven on one app, one after another, because opening one takes long (an
             engine that loads a model). Only where the clauses leave the app as it was.
+        missing: the numbers of clauses that do not hold yet, each with what is missing. They are run, and have to
+            fail: the day one holds, the run fails until its entry is gone.
+        live: what looks at the operations of a running app under `jan serve --check`, by name. An operation without an
+            entry gets what `Watch` looks at.
     """
 
     endpoint: ClassVar[type[Endpoint]]
     letter: ClassVar[str]
     case: ClassVar[type[Case]] = Case
     lasting: ClassVar[bool] = False
+    missing: ClassVar[Mapping[int, str]] = {}
+    live: ClassVar[Mapping[str, type[Watch]]] = {}
     _kept: ClassVar[Lasting | None] = None
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        """Note the clauses of the class as they are declared, whatever becomes of its attributes."""
+        super().__init_subclass__(**more)
+        known = {made for base in cls.__mro__ for made in _OWN.get(base, ())}
+        found = [getattr(value, _CLAUSE, None) for value in vars(cls).values()]
+        _OWN[cls] = [made for made in found if made in _DECLARED and made not in known]
 
     def make(self, tmp_path: Path) -> Jan:
         """Build an app with the module under test, not yet entered.
@@ -130,6 +178,8 @@ class Contract:
         *,
         plugins: Mapping[str, str] = {},
         beside: Mapping[str, str] = {},
+        model: ModelLocation | None = None,
+        tables: Mapping[str, Mapping[str, Any]] = {},
     ) -> Jan:
         """An app on one module, with every other endpoint in memory.
 
@@ -139,23 +189,25 @@ class Contract:
             settings: the module's table of `jan.toml`.
             plugins: entry points of plugins to put around it, `name: "package.module:attribute"`.
             beside: endpoint to installed module, where another endpoint is not to be in memory.
+            model: the model that an engine runs, instead of the scripted one; the only one that there is.
+            tables: further tables of `jan.toml`, such as that of a backend.
 
         Raises:
             Refusal: it cannot be found, imported, configured or built.
         """
         from jan_core.testing.wired import one_module
 
-        return one_module(root, self.endpoint.name, module, settings, plugins=plugins, beside=beside)
+        return one_module(
+            root, self.endpoint.name, module, settings, plugins=plugins, beside=beside, model=model, tables=tables
+        )
 
     @classmethod
     def clauses(cls) -> dict[str, Clause]:
         """The clauses by the name of their method, in the order of their numbers, those of all base classes."""
         found: dict[str, Clause] = {}
         for base in cls.__mro__:
-            for name, value in vars(base).items():
-                made = getattr(value, _CLAUSE, None)
-                if made is not None:
-                    found.setdefault(name, made)
+            for made in _OWN.get(base, ()):
+                found.setdefault(made.name, made)
         return dict(sorted(found.items(), key=lambda item: item[1].number))
 
     @classmethod
@@ -164,16 +216,32 @@ class Contract:
 
         A clause may be overridden by what is marked `xfail(strict=True, reason="…")`.
         """
-        found = []
+        found = _declared_twice(cls)
         for name, made in cls.clauses().items():
             now = getattr(cls, name, None)
-            if getattr(now, _CLAUSE, None) is made or _fails_as_expected(now):
+            if now is _DECLARED[made] or _fails_as_expected(now):
                 continue
             what = "removed" if now is None else "overridden"
             found.append(
                 f"{cls.__name__} has {what} the clause {name} ({made.title}). Keep it; or override it by a test marked "
                 f'@pytest.mark.xfail(strict=True, reason="…") until it holds.'
             )
+        # What is nobody's to change is what the class says that the clauses are from.
+        of = next((base for base in cls.__mro__ if _OWN.get(base)), cls)
+        for name in ("endpoint", "letter", "case", "opened", "clauses", "dropped", "close"):
+            if inspect.getattr_static(cls, name) is not inspect.getattr_static(of, name):
+                found.append(f"{cls.__name__} sets {name}, by which the clauses of {of.__name__} would be others.")
+        numbers = {made.number for made in cls.clauses().values()}
+        missing: Any = cls.missing
+        if not isinstance(missing, Mapping):
+            wanted = 'has to be a dict of clauses\' numbers, each with what is missing: missing = {3: "…"}'
+            found.append(f"{cls.__name__}.missing is {missing!r}, and {wanted}.")
+            missing = {}
+        for number, what in missing.items():
+            if number not in numbers:
+                found.append(f"{cls.__name__}.missing has {number!r}, which is no clause's number. Take it out.")
+            elif not isinstance(what, str) or not what.strip():
+                found.append(f"{cls.__name__}.missing[{number}] has to say in words what is missing.")
         return found
 
 
@@ -189,22 +257,28 @@ def prove(contract: Contract, made: Clause, folder: Path) -> str:
         `PROVEN`; or `REFUSED`, where it is about an optional operation that the implementation rightly refuses.
 
     Raises:
-        AssertionError: it does not hold.
+        AssertionError: it does not hold; `Newer`, where the module was built before there was this clause.
     """
 
-    async def run(case: Case | None) -> str:
+    async def run(case: Case) -> str:
         try:
             async with asyncio.timeout(PATIENCE):
-                return await (_alone(contract, made, folder) if case is None else _outcome(contract, made, case))
+                return await (_outcome if contract.lasting else _alone)(contract, made, case)
         except TimeoutError:
             raise Broken(f"it still runs after {PATIENCE:.0f} seconds") from None
         except JanError as error:
             told = f"{type(error).__name__} ({error.status}, {error.code}): {error.message}"
             raise Broken(f"what must be answered was refused with {told}") from error
 
-    if not contract.lasting:
-        return asyncio.run(run(None))
-    return _kept(contract).run(run)
+    kept = _kept(contract) if contract.lasting else None
+    case = contract.opened(folder) if kept is None else kept.case
+    try:
+        return asyncio.run(run(case)) if kept is None else kept.run(run)
+    except AssertionError as error:
+        if made.since == FIRST or not case.built_before(made.since):
+            raise
+        why, *_ = str(error).splitlines() or ["it does not hold"]
+        raise Newer(f"came with jan-core {made.since}, after this module was built: {why}") from error
 
 
 def _kept(contract: Contract) -> Lasting:
@@ -219,14 +293,19 @@ def _kept(contract: Contract) -> Lasting:
 
 async def _outcome(contract: Contract, made: Clause, case: Case) -> str:
     if made.optional is None or case.tested.supports(made.optional):
-        await made.check(contract, case)
+        try:
+            await made.check(contract, case)
+        except (AssertionError, JanError, TimeoutError):
+            raise
+        except Exception as error:
+            raise Puzzled(f"what was answered is not what the clause can look at: {error!r}") from error
         return PROVEN
     await case.not_supported(made.optional)
     return REFUSED
 
 
-async def _alone(contract: Contract, made: Clause, folder: Path) -> str:
-    async with contract.opened(folder) as case:
+async def _alone(contract: Contract, made: Clause, case: Case) -> str:
+    async with case:
         outcome = await _outcome(contract, made, case)
     rest = {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
     if rest:
@@ -235,6 +314,26 @@ async def _alone(contract: Contract, made: Clause, folder: Path) -> str:
     if rest:
         raise Broken(f"tasks go on after the app was closed: {sorted(str(task.get_coro()) for task in rest)}")
     return outcome
+
+
+def _declared_twice(contract: type[Contract]) -> list[str]:
+    """Clauses of one name or number, a sentence each: the later one would take the place of the other."""
+    found: list[str] = []
+    names: dict[str, str] = {}
+    numbers: dict[int, str] = {}
+    for base in reversed(contract.__mro__):
+        for made in _OWN.get(base, ()):
+            first = names.get(made.name) or numbers.get(made.number)
+            if first is not None:
+                found.append(
+                    f"{base.__name__} declares the clause {made.name} ({made.title}), and {first} is there already. "
+                    "Each clause has a name and a number of its own, and nothing takes its place: give the new one "
+                    "others, or override the old one by a test without @clause that is marked "
+                    '@pytest.mark.xfail(strict=True, reason="…") until it holds.'
+                )
+            names.setdefault(made.name, f"{base.__name__}.{made.name}")
+            numbers.setdefault(made.number, f"{base.__name__}.{made.name}")
+    return found
 
 
 def _fails_as_expected(function: Any) -> bool:

@@ -6,14 +6,14 @@ import time
 
 from jan_core.errors import InvalidRequest, ModelNotFound
 from jan_core.schemas.completions import DetokenizeRequest, TokenizeRequest
-from jan_core.testing.contract.case import holds, same, settled, written
+from jan_core.testing.contract import answers
+from jan_core.testing.contract.answers_case import counts
+from jan_core.testing.contract.case import holds, same, written
 from jan_core.testing.contract.clauses import clause
-from jan_core.testing.contract.completions_case import CompletionsCase, counts
+from jan_core.testing.contract.completions_case import CompletionsCase
 from jan_core.testing.contract.completions_streaming import CompletionsStreaming
 from jan_core.testing.contract.grammar import counts_are_right, stream_keeps_grammar
-from jan_core.testing.contract.hostile import TEXTS
-
-UNICODE = "Grüße, 你好 \U0001f600 \U0001f468\u200d\U0001f469\u200d\U0001f467 e\u0301 \u202eabc"
+from jan_core.testing.contract.hostile import TEXTS, UNICODE
 
 
 class CompletionsContract(CompletionsStreaming):
@@ -37,9 +37,7 @@ class CompletionsContract(CompletionsStreaming):
     @clause
     async def test_06_no_id_comes_twice(self, case: CompletionsCase) -> None:
         """Every answer has an id of its own, plain or as a stream, however quickly they are asked for."""
-        plain = await settled([case.answer(self.long, max_tokens=1) for _ in range(4)])
-        streams = await settled([case.chunks(self.long, max_tokens=1) for _ in range(4)])
-        same("different ids of eight answers", len({one["id"] for one in [*plain, *(some[0] for some in streams)]}), 8)
+        await answers.no_id_comes_twice(case)
 
     @clause
     async def test_07_choices_of_several_prompts(self, case: CompletionsCase) -> None:
@@ -63,16 +61,7 @@ class CompletionsContract(CompletionsStreaming):
     @clause
     async def test_08_an_answer_keeps_its_limit(self, case: CompletionsCase) -> None:
         """No answer has more tokens than `max_tokens`; one that ends there ends with `length`."""
-        found = {}
-        for limit in (1, 5):
-            made = await case.answer(self.long, max_tokens=limit)
-            (choice,) = made["choices"]
-            told = (choice["finish_reason"], made["usage"]["completion_tokens"])
-            same(f"how an answer of at most {limit} ends, and its tokens", told, ("length", limit))
-            found[limit] = choice["text"]
-            streamed = await case.told(self.long, max_tokens=limit)
-            same("the same as a stream", (streamed.text, streamed.finish_reason), (found[limit], "length"))
-        same("the beginning of the longer one", found[5][: len(found[1])], found[1])
+        await answers.limits_are_kept(case)
 
     @clause
     async def test_09_a_stop_string_ends_the_answer(self, case: CompletionsCase) -> None:
@@ -122,12 +111,7 @@ class CompletionsContract(CompletionsStreaming):
     @clause
     async def test_13_the_request_stays_the_callers(self, case: CompletionsCase) -> None:
         """A request is not changed by being answered, and the same object may be asked again."""
-        plain, stream = await case.body(self.long, stop="\u2063"), await case.body(self.long, stream=True, n=2)
-        before = [one.model_copy(deep=True) for one in (plain, stream)]
-        for _ in range(2):
-            await case.ask("completions.create", plain)
-            await case.streamed("completions.create_stream", stream)
-            same("the requests, afterwards", [plain, stream], before)
+        await answers.requests_stay_the_callers(case)
 
     @clause(optional="count_tokens")
     async def test_21_tokens_are_counted(self, case: CompletionsCase) -> None:

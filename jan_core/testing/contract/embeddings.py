@@ -7,6 +7,7 @@ import base64
 import itertools
 import math
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from jan_core.testing.contract.case import Broken, Case, holds, same, settled, w
 from jan_core.testing.contract.clauses import Contract, clause
 from jan_core.testing.contract.hostile import TEXTS
 from jan_core.testing.contract.streams import StreamCase
+from jan_core.testing.contract.watch import Watch
 
 PATH = "/embeddings"
 TOO_MANY = 1 << 20
@@ -54,6 +56,27 @@ class EmbeddingsCase(StreamCase):
         return [floats(one["embedding"]) for one in (await self.made(given, **more))["data"]]
 
 
+class EmbeddingsWatch(Watch):
+    """Looks at `embeddings.create`: a vector for each text, in its place, of length 1 and as wide as asked for."""
+
+    def answered(self, reply: Any) -> None:
+        """See `Watch`."""
+        super().answered(reply)
+        body = self.arguments["body"]
+        given = body.input
+        wanted = len(given) if isinstance(given, list) and not isinstance(given[0], int) else 1
+        same("the indexes", [one.index for one in reply.data], list(range(wanted)))
+        same("the model", reply.model, body.model)
+        same("the total of tokens", reply.usage.total_tokens, reply.usage.prompt_tokens)
+        vectors = [floats(one.embedding) for one in reply.data]
+        kinds = {type(one.embedding) for one in reply.data}
+        same("the form of the vectors", kinds, {str if body.encoding_format == "base64" else list})
+        widths = {len(vector) for vector in vectors}
+        same("how many numbers the vectors have", widths, {body.dimensions or len(vectors[0])})
+        for vector in vectors:
+            holds(math.isclose(math.hypot(*vector), 1, rel_tol=1e-3), f"a vector has the length {math.hypot(*vector)}")
+
+
 class EmbeddingsContract(Contract):
     """What every implementation of `embeddings` keeps.
 
@@ -65,6 +88,7 @@ class EmbeddingsContract(Contract):
     endpoint: ClassVar[type[Endpoint]] = Embeddings
     letter: ClassVar[str] = "E"
     case: ClassVar[type[Case]] = EmbeddingsCase
+    live: ClassVar[Mapping[str, type[Watch]]] = {"create": EmbeddingsWatch}
     model: ClassVar[str | None] = None
     too_long: ClassVar[str] = "word " * 100_000
 

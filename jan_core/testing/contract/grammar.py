@@ -33,19 +33,87 @@ class Told:
     older_call: bool = False
 
 
-def stream_keeps_grammar(
-    chunks: Iterable[BaseModel | dict[str, Any]], *, choices: int | None = None, usage: bool = False, plain: Any = None
-) -> list[Told]:
-    """Look that chunks are a whole stream of `chat` or `completions`.
+class Grammar:
+    """A stream of `chat` or `completions`, looked at chunk by chunk.
 
     The same id, time and model in all of them; of each choice first the role (in a chat), then pieces, then one
     `finish_reason` with nothing new, and nothing after it; `usage` in one last chunk without choices, and only if it
     was asked for.
 
     Args:
-        chunks: all of a stream, oldest first, as objects or as they are read from JSON.
         choices: how many answers were asked for; None where that is not known.
         usage: whether `stream_options.include_usage` was asked for.
+
+    Attributes:
+        told: what each choice adds up to so far, by its index.
+        usage: the counts; None as long as they are not told.
+    """
+
+    def __init__(self, *, choices: int | None = None, usage: bool = False) -> None:
+        self._choices = choices
+        self._asked = usage
+        self._head: list[Any] = []
+        self._number = 0
+        self.told: dict[int, Told] = {}
+        self.usage: dict[str, Any] | None = None
+
+    def add(self, chunk: BaseModel | dict[str, Any]) -> None:
+        """Look at the next chunk, an object or as it is read from JSON.
+
+        Raises:
+            Broken: it may not stand here.
+        """
+        found: dict[str, Any] = written(chunk) if isinstance(chunk, BaseModel) else chunk
+        number, self._number = self._number, self._number + 1
+        self._head = self._head or _head(found)
+        same(f"what chunk {number} says of the answer", [found.get(name) for name in _HEAD], self._head)
+        if self.usage is not None:
+            raise Broken(f"chunk {number} comes after the one with the usage, which is the last")
+        if not found.get("choices"):
+            if not self._asked:
+                raise Broken(f"chunk {number} has no choice; only the last one, with the usage that was asked for, may")
+            counts_are_right(found.get("usage"))
+            open_ones = [index for index, one in self.told.items() if one.finish_reason is None]
+            same(f"the choices that have not ended before the usage, in chunk {number}", open_ones, [])
+            self.usage = found["usage"]
+            return
+        same(f"the usage in chunk {number}", found.get("usage"), None)
+        for choice in found["choices"]:
+            index = choice["index"]
+            if self._choices is not None and index not in range(self._choices):
+                raise Broken(f"chunk {number} has the choice {index}, of {self._choices}: the indexes are from 0")
+            _add(f"chunk {number}", found["object"], choice, self.told.setdefault(index, Told()))
+
+    def ended(self) -> list[Told]:
+        """Look that the stream is whole, now that no chunk comes any more.
+
+        Returns:
+            What each choice adds up to, by index.
+
+        Raises:
+            Broken: it is not.
+        """
+        holds(self._number, "a stream has at least one chunk; this one has none")
+        if self._asked and self.usage is None:
+            raise Broken("the usage that was asked for is not told in a last chunk without choices")
+        wanted = len(self.told) if self._choices is None else self._choices
+        same("the indexes of the choices", sorted(self.told), list(range(wanted)))
+        for index, one in self.told.items():
+            if one.finish_reason is None:
+                raise Broken(f"the choice {index} has no finish_reason")
+            one.text = "".join(one.pieces)
+        return [self.told[index] for index in range(wanted)]
+
+
+def stream_keeps_grammar(
+    chunks: Iterable[BaseModel | dict[str, Any]], *, choices: int | None = None, usage: bool = False, plain: Any = None
+) -> list[Told]:
+    """Look that chunks are a whole stream of `chat` or `completions`; see `Grammar`.
+
+    Args:
+        chunks: all of a stream, oldest first, as objects or as they are read from JSON.
+        choices: see `Grammar`.
+        usage: see `Grammar`.
         plain: the answer to the same request in one reply, which the pieces have to add up to; None to leave that.
 
     Returns:
@@ -54,28 +122,10 @@ def stream_keeps_grammar(
     Raises:
         Broken: they are none.
     """
-    found: list[dict[str, Any]] = [written(one) if isinstance(one, BaseModel) else one for one in chunks]
-    holds(found, "a stream has at least one chunk; this one has none")
-    for number, chunk in enumerate(found):
-        same(f"what chunk {number} says of the answer", [chunk.get(name) for name in _HEAD], _head(found[0]))
-    if usage:
-        _is_usage(found.pop())
-    told: dict[int, Told] = {}
-    for number, chunk in enumerate(found):
-        if not chunk.get("choices"):
-            raise Broken(f"chunk {number} has no choice; only the last one, with the usage that was asked for, may")
-        same(f"the usage in chunk {number}", chunk.get("usage"), None)
-        for choice in chunk["choices"]:
-            _add(f"chunk {number}", chunk["object"], choice, told.setdefault(choice["index"], Told()))
-    wanted = len(told) if choices is None else choices
-    same("the indexes of the choices", sorted(told), list(range(wanted)))
-    for index, one in sorted(told.items()):
-        if one.finish_reason is None:
-            raise Broken(f"the choice {index} has no finish_reason")
-        one.text = "".join(one.pieces)
-        for kind, calls in (("tool_calls", bool(one.calls)), ("function_call", one.older_call)):
-            holds(calls or one.finish_reason != kind, f"the choice {index} ends with {kind} and has none")
-    answers = [told[index] for index in range(wanted)]
+    grammar = Grammar(choices=choices, usage=usage)
+    for chunk in chunks:
+        grammar.add(chunk)
+    answers = grammar.ended()
     if plain is not None:
         _adds_up(written(plain) if isinstance(plain, BaseModel) else plain, answers)
     return answers
@@ -86,11 +136,6 @@ def _head(first: dict[str, Any]) -> list[Any]:
     for name, kind in (("id", str), ("created", int), ("model", str)):
         holds(first.get(name) and isinstance(first[name], kind), f"{name} is {first.get(name)!r} in the first chunk")
     return [first[name] for name in _HEAD]
-
-
-def _is_usage(chunk: dict[str, Any]) -> None:
-    same("the choices of the last chunk, where usage was asked for", chunk.get("choices"), [])
-    counts_are_right(chunk.get("usage"))
 
 
 def counts_are_right(usage: dict[str, Any] | None) -> None:
@@ -119,6 +164,8 @@ def _add(where: str, kind: str, choice: dict[str, Any], told: Told) -> None:
     told.finish_reason = choice.get("finish_reason")
     if told.finish_reason is not None:
         same(f"{where}: what is new in the chunk with the finish_reason", {k: v for k, v in new.items() if v}, {})
+        for reason, calls in (("tool_calls", bool(told.calls)), ("function_call", told.older_call)):
+            holds(calls or told.finish_reason != reason, f"{where} ends with {reason} and has none")
         return
     piece = new.get("content") or ""
     try:

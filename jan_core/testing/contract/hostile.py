@@ -72,3 +72,6 @@ TEXTS = (
     "x" * 256_000,
 )
 """Texts that come back as they were, each character."""
+
+UNICODE = "Grüße, 你好 \U0001f600 \U0001f468\u200d\U0001f469\u200d\U0001f467 e\u0301 \u202eabc"
+"""Characters of several bytes, one that is several characters, and marks."""

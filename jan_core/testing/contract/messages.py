@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from jan_core.errors import JanError, NotFound
-from jan_core.schemas.messages import MessageRequest, MessagesQuery, MessageUpdate
+from jan_core.errors import InvalidRequest, JanError, NotFound
+from jan_core.schemas.messages import Message, MessageRequest, MessagesQuery, MessageUpdate
 from jan_core.testing.contract import hostile
 from jan_core.testing.contract.case import holds, same, segment, settled, written
 from jan_core.testing.contract.clauses import clause
 from jan_core.testing.contract.messages_case import MessagesCase
 from jan_core.testing.contract.messages_listing import MessagesListing
 from jan_core.testing.contract.messages_storing import MessagesStoring
+
+LARGE = {"metadata": (16, 1), "content": (0, 10)}
+"""How many pairs and parts a message has that is as large as it may be, in one of them."""
 
 
 class MessagesContract(MessagesListing, MessagesStoring):
@@ -59,6 +62,12 @@ class MessagesContract(MessagesListing, MessagesStoring):
         for one in made:
             same("the message read again", await case.read(thread, one["id"]), one)
         same("all of them", await case.all(thread), made)
+        full = {f"{number:02}": f"{number:02}" * 256 for number in range(16)}
+        parts = [{"type": "text", "text": "x" * 256_000} for _ in range(10)]
+        for fields in ({"metadata": full}, {"content": parts}):
+            one = await case.say(thread, **fields)
+            same("a large one read again", written(await case.ask("messages.retrieve", thread, one["id"])), one)
+            same("how much of it there is", (len(one["metadata"]), len(one["content"])), LARGE[next(iter(fields))])
 
     @clause
     async def test_03_texts_come_back_as_they_were(self, case: MessagesCase) -> None:
@@ -77,7 +86,14 @@ class MessagesContract(MessagesListing, MessagesStoring):
         """Every message has an id of its own, in whatever thread and however quickly they are made."""
         threads = [await case.thread(), await case.thread()]
         made = await settled([case.say(threads[number % 2]) for number in range(60)])
-        same("different ids", len({one["id"] for one in made}), 60)
+        ids = {one["id"] for one in made}
+        same("different ids", len(ids), 60)
+        for _ in range(3):
+            # The newest one, which what counts from the largest would give out again.
+            last = (await case.say(threads[0]))["id"]
+            holds(last not in ids, f"the id {last!r} of a message that was deleted is given out again")
+            ids.add(last)
+            await case.ask("messages.delete", threads[0], last)
 
     @clause
     async def test_13_metadata_is_replaced(self, case: MessagesCase) -> None:
@@ -96,6 +112,11 @@ class MessagesContract(MessagesListing, MessagesStoring):
             same(f"what is stored after {body}", await case.read(thread, one["id"]), changed)
         over_http = await case.sent("POST", thread, one["id"], body={"metadata": {"z": "z"}})
         same("all of them", await case.all(thread), [over_http, other])
+        of_run = Message.model_validate({**other, "id": "msg_of_run", "run_id": "run_1", "created_at": 5})
+        await case.ask("messages.put", of_run)
+        changed = written(await case.ask("messages.update", thread, of_run.id, MessageUpdate(metadata={"a": "b"})))
+        same("one of a run, after an update", changed, {**written(of_run), "metadata": {"a": "b"}})
+        same("those of the run", (await case.page(thread, run_id="run_1"))["data"], [changed])
 
     @clause
     async def test_14_a_deleted_message_is_gone_and_no_other(self, case: MessagesCase) -> None:
@@ -120,6 +141,42 @@ class MessagesContract(MessagesListing, MessagesStoring):
         same("the other", await case.all(other), [two])
         await case.ask("messages.clear", other)
         same("the one, after the other was cleared", await case.all(thread), [one])
+        copied = Message.model_validate({**one, "thread_id": other})
+        await case.ask("messages.put", copied)
+        same("the one, after it was copied", await case.all(thread), [one])
+        same("the copy, of the same id", await case.all(other), [written(copied)])
+        changed = await case.sent("POST", other, one["id"], body={"metadata": {"a": "b"}})
+        same("the one, after its copy was changed", await case.all(thread), [one])
+        same("the copy, changed", await case.all(other), [changed])
+        await case.ask("messages.delete", thread, one["id"])
+        same("the copy, after the one was deleted", await case.all(other), [changed])
+        same("the thread of the one that was deleted", await case.all(thread), [])
+        await self._look_alikes(case)
+
+    async def _look_alikes(self, case: MessagesCase) -> None:
+        """Look at ids that a pattern or a careless comparison takes for each other."""
+        threads = ["jan_1_x", "jan-1-x", "jan11-x"]
+        ids = ["msg_a_1", "msg_a-1", "msg_a11", "msg_A_1"]
+        for thread in threads:
+            await case.named(thread)
+            for id in ids:
+                given = MessageRequest(role="user", content=f"{id} in {thread}")
+                await case.ask("messages.put", Message.of(given, id=id, thread_id=thread, created_at=5))
+        for thread in threads:
+            wanted = [f"{id} in {thread}" for id in ids]
+            same(f"the messages of {thread}", await case.texts(thread), wanted)
+        for id in ("msg_b_1", "msg_a_", "MSG_A-1", "msg__-1"):
+            await case.is_nowhere(threads[1], id)
+        await case.refused(InvalidRequest, "messages.retrieve", threads[1], "msg_%", status=400)
+        first, *others = ids
+        await case.ask("messages.update", threads[1], first, MessageUpdate(metadata={"a": "b"}))
+        found = {one["id"] for one in await case.all(threads[1]) if one["metadata"]}
+        same(f"those that were changed with {first}", found, {first})
+        await case.ask("messages.delete", threads[1], first)
+        same(f"the ids after {first} was deleted", [one["id"] for one in await case.all(threads[1])], others)
+        await case.ask("messages.clear", threads[0])
+        left = [len(await case.all(thread)) for thread in threads]
+        same(f"how many are there after {threads[0]} was cleared", left, [0, 3, 4])
 
     @clause
     async def test_16_no_thread_no_messages(self, case: MessagesCase) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from jan_core.endpoint import Endpoint
 from jan_core.endpoints.messages import Messages
 from jan_core.errors import InvalidRequest, NotFound
 from jan_core.schemas.messages import MessageRequest, MessagesQuery, MessageUpdate
-from jan_core.schemas.threads import ThreadRequest
+from jan_core.schemas.threads import Thread, ThreadRequest
 from jan_core.testing.contract.case import Broken, Case, same, segment, written
 from jan_core.testing.contract.clauses import Contract
+from jan_core.testing.contract.watch import Watch
+from jan_core.testing.contract.watch_objects import MessagesWatch, MessageWatch
 from jan_core.validation import parse_query
 
 
@@ -32,6 +35,11 @@ class MessagesCase(Case):
         """The id of a new thread."""
         self._threads.append(await self.ask("threads.create", ThreadRequest()))
         return str(self._threads[-1].id)
+
+    async def named(self, id: str) -> None:
+        """Make a thread of this id."""
+        self._threads.append(Thread(id=id, created_at=1_700_000_000))
+        await self.ask("threads.put", self._threads[-1])
 
     async def say(self, thread: str, content: Any = "hello", key: str | None = None, **fields: Any) -> dict[str, Any]:
         """Create a message, by turns directly and over HTTP."""
@@ -93,3 +101,4 @@ class OfMessages(Contract):
     endpoint: ClassVar[type[Endpoint]] = Messages
     letter: ClassVar[str] = "M"
     case: ClassVar[type[Case]] = MessagesCase
+    live: ClassVar[Mapping[str, type[Watch]]] = {"create": MessageWatch, "update": MessageWatch, "list": MessagesWatch}

@@ -8,10 +8,13 @@ from typing import Any
 
 from jan_core.errors import InvalidRequest
 from jan_core.pages import cut
-from jan_core.schemas.messages import Message, MessagesQuery
+from jan_core.schemas.messages import Message, MessageRequest, MessagesQuery
 from jan_core.testing.contract.case import holds, same, written
 from jan_core.testing.contract.clauses import clause
 from jan_core.testing.contract.messages_case import MessagesCase, OfMessages
+
+MANY = 300
+"""Messages of a long thread."""
 
 
 class MessagesListing(OfMessages):
@@ -69,6 +72,11 @@ class MessagesListing(OfMessages):
                     more, after = page["has_more"], page["last_id"]
                     holds(len(found) <= len(ids), f"pages of {limit} go on after {len(found)} of {len(ids)} messages")
                 same(f"pages of {limit}, {order}, put together", found, wanted)
+        long = await case.thread()
+        bodies = [MessageRequest(role="user", content=f"{number}") for number in range(MANY)]
+        ids = [one.id for one in await case.ask("messages.start", long, bodies)]
+        ids += [(await case.say(long))["id"] for _ in range(2)]
+        same(f"the messages of a thread of {len(ids)}", [one["id"] for one in await case.all(long)], ids)
 
     @clause
     async def test_09_every_pair_of_cursors_cuts_the_same_page(self, case: MessagesCase) -> None:
@@ -114,13 +122,16 @@ class MessagesListing(OfMessages):
         """`run_id` leaves only the messages of that run; cursors may name any message of the thread."""
         thread = await case.thread()
         made = []
-        for number in range(9):
+        for number in range(10):
             one = Message.model_validate(await case.say(thread, f"about run_1 {number}"))
-            one = one.model_copy(update={"run_id": [None, "run_1", 'run_"ä'][number % 3]})
+            one = one.model_copy(update={"run_id": [None, "run_1", 'run_"ä', "run-1", "RUN_1"][number % 5]})
             await case.ask("messages.put", one)
             made.append(one)
         for run_id, after, order, limit in itertools.product(
-            ("run_1", 'run_"ä', "run_none"), (None, made[0].id, made[4].id), ("asc", "desc"), (1, 2, 20)
+            ("run_1", 'run_"ä', "run-1", "run_%", "run_none"),
+            (None, made[0].id, made[4].id),
+            ("asc", "desc"),
+            (1, 2, 20),
         ):
             query = {"run_id": run_id, "after": after, "order": order, "limit": limit}
             page = cut(made, MessagesQuery.model_validate(query), keep=lambda one, wanted=run_id: one.run_id == wanted)  # type: ignore[misc]

@@ -12,6 +12,14 @@ from jan_core.testing.contract.clauses import clause
 from jan_core.testing.contract.messages_case import MessagesCase, OfMessages
 
 WRITERS, EACH = 6, 8
+NOTE = {
+    "type": "file_citation",
+    "text": "[1]",
+    "start_index": 0,
+    "end_index": 3,
+    "file_citation": {"file_id": "file-1"},
+}
+"""An annotation."""
 
 
 class MessagesStoring(OfMessages):
@@ -64,6 +72,7 @@ class MessagesStoring(OfMessages):
                 for number in range(EACH):
                     await (case, other)[writer % 2].say(thread, f"{writer}-{number}")
 
+            # The first of each come at once, to a storage that nobody opened before: neither is told that it is busy.
             await settled([write(writer) for writer in range(WRITERS)])
             self._in_order(await other.texts(thread))
         self._in_order(await case.texts(thread))
@@ -102,7 +111,14 @@ class MessagesStoring(OfMessages):
         holds((await case.say(other, "once", key="k"))["id"] != first["id"], "a key counts in its thread only")
         holds((await case.say(thread, "once", key="m"))["id"] != first["id"], "another key is another message")
         await case.ask("messages.delete", thread, first["id"])
+        for number in range(25):
+            await case.say(other, "many", key=f"{number}")
         same("the answer after its deletion", await case.say(thread, "once", key="k"), first)
+        again = await case.say(other, "many", key="0")
+        holds(again in await case.all(other), "the oldest of many keys is remembered no more")
+        same("how many there are under many keys", len(await case.all(other)), 26)
+        upper = await case.say(thread, "once", key="K")
+        holds(upper["id"] != first["id"], "a key that differs by case is another key")
 
     @clause
     async def test_23_a_key_with_another_body_is_a_conflict(self, case: MessagesCase) -> None:
@@ -166,12 +182,20 @@ class MessagesStoring(OfMessages):
                 "role": "assistant",
                 "assistant_id": "jan",
                 "run_id": "run_1",
+                "content": [{"type": "text", "text": {"value": "[1]", "annotations": [NOTE]}}],
             }
         )
         await case.ask("messages.put", own)
         same("the message that was put", await case.read(thread, "msg_own"), written(own))
         await case.ask("messages.put", Message.model_validate({**first, "metadata": {"put": "again"}}))
         same("all of them", await case.all(thread), [{**first, "metadata": {"put": "again"}}, second, written(own)])
+        late = own.model_copy(update={"id": "msg_late", "created_at": 2**31 + 5, "completed_at": 2**33})
+        await case.ask("messages.put", late)
+        same("one of a late time", await case.read(thread, "msg_late"), written(late))
+        await case.ask("messages.put", own.model_copy(update={"run_id": "run_2"}))
+        for run_id, wanted in (("run_1", ["msg_late"]), ("run_2", ["msg_own"])):
+            page = await case.page(thread, run_id=run_id)
+            same(f"those of {run_id}, when one was put as another run's", [one["id"] for one in page["data"]], wanted)
         await case.ask("messages.put", own.model_copy(update={"thread_id": "jan-1700000000-bbbbbbbbbbbbbb"}))
 
     @clause
@@ -209,6 +233,22 @@ class MessagesStoring(OfMessages):
         texts = await case.texts(thread)
         same("messages that are there twice", len(texts) - len(set(texts)), 0)
         holds(set(texts) <= {"last", *map(str, range(40))}, f"there is what nobody said: {texts}")
+        await self._under_keys(case)
+
+    async def _under_keys(self, case: MessagesCase) -> None:
+        """Give up creations that have a key, and repeat them."""
+        thread = await case.thread()
+        chance = random.Random(5)
+        for number in range(20):
+            task = asyncio.ensure_future(case.say(thread, f"{number}", key=f"k{number}"))
+            await asyncio.wait({task}, timeout=chance.choice([0, 0.0002, 0.0005, 0.001, 0.002]))
+            task.cancel()
+            await asyncio.wait({task})
+            made = await case.say(thread, f"{number}", key=f"k{number}")
+            if number % 2:  # so that either way of asking is given up
+                made = await case.say(thread, f"{number}", key=f"k{number}")
+            same("what a repetition was answered", await case.read(thread, made["id"]), made)
+        same("what is there under keys", await case.texts(thread), [f"{number}" for number in range(20)])
 
     def _in_order(self, texts: list[str]) -> None:
         for writer in range(WRITERS):

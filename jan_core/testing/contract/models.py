@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,6 +13,8 @@ from jan_core.endpoints.models import Models
 from jan_core.errors import InvalidRequest, JanError, ModelNotFound
 from jan_core.testing.contract.case import Broken, Case, holds, same, segment, settled, written
 from jan_core.testing.contract.clauses import Contract, clause
+from jan_core.testing.contract.watch import Watch
+from jan_core.testing.contract.watch_objects import ModelsWatch
 
 _UNKNOWN: dict[str, Any] = {"code": "model_not_found", "param": "model", "status": 404}
 
@@ -59,6 +62,7 @@ class ModelsContract(Contract):
     endpoint: ClassVar[type[Endpoint]] = Models
     letter: ClassVar[str] = "D"
     case: ClassVar[type[Case]] = ModelsCase
+    live: ClassVar[Mapping[str, type[Watch]]] = {"list": ModelsWatch}
     names: ClassVar[tuple[str, ...]] = ("beta-7b", "Alpha", "gamma.q4", "beta-70b", "Zeta_1")
 
     def put(self, root: Path, model: str, version: int = 0) -> None:

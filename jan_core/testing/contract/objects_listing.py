@@ -8,13 +8,15 @@ from typing import Any
 
 from jan_core.errors import InvalidRequest
 from jan_core.pages import cut
-from jan_core.testing.contract.case import holds, same, written
+from jan_core.testing.contract.case import holds, same, settled, written
 from jan_core.testing.contract.objects_case import ObjectsCase, by_time
 
 AT = 4_000_000_000
 """A time that nothing has that is made now: what is put with it is newer."""
 BEFORE = 1_500_000_000
 """A time long ago."""
+MANY = 160
+"""How many a full store has."""
 
 
 async def listed_by_time(case: ObjectsCase) -> None:
@@ -62,6 +64,17 @@ async def after_leads_through(case: ObjectsCase) -> None:
         for limit in range(1, len(ids) + 2):
             found = await case.ids(limit=limit, order=order)
             same(f"pages of {limit}, {order}, put together", found, wanted)
+
+
+async def many_are_kept(case: ObjectsCase) -> None:
+    """Put many, make one more, and go through them all."""
+    await settled([case.put(f"jan-{BEFORE + number}-a", BEFORE + number) for number in range(MANY)])
+    ids = {f"jan-{BEFORE + number}-a" for number in range(MANY)} | {(await case.create())["id"] for _ in range(2)}
+    found = await case.ids()
+    same("those of many that are not listed", ids - {*found}, set())
+    same("how often each is listed", len(found), len({*found}))
+    oldest = f"jan-{BEFORE}-a"
+    same("the oldest of many", (await case.read(oldest))["created_at"], BEFORE)
 
 
 async def pairs_of_cursors(case: ObjectsCase) -> None:

@@ -180,6 +180,51 @@ async def a_key_makes_one(case: ObjectsCase, **fields: Any) -> None:
     same("how many were made", len(await case.all()) - before, 3)
     holds((await case.create(key="n", **fields))["id"] != first["id"], "another key makes another one")
     holds((await case.create(**fields))["id"] != first["id"], "no key makes another one")
+    holds((await case.create(key="K", **fields))["id"] != first["id"], "a key that differs by case makes another one")
+    for number in range(25):
+        await case.create(key=f"{number}", **fields)
+    same("the answer after many other keys", await case.create(key="k", **fields), first)
+    await case.delete(first["id"])
+    same("the answer after its deletion", await case.create(key="k", **fields), first)
+    holds(first["id"] not in await case.ids(), "a repetition brings back what was deleted")
+
+
+async def an_update_leaves_the_time(case: ObjectsCase) -> None:
+    """Change one that was made long ago, beside one that was made a second later."""
+    first, second = await case.put("jan-1500000000-a", 1_500_000_000), await case.put("jan-1500000001-a", 1_500_000_001)
+    same(
+        "when it was made, after an update",
+        (await case.update(first["id"], **{case.named: "a"}))["created_at"],
+        1_500_000_000,
+    )
+    same("when it was made, read again", (await case.read(first["id"]))["created_at"], 1_500_000_000)
+    same("the order after an update", (await case.ids())[:2], [first["id"], second["id"]])
+
+
+async def look_alikes(case: ObjectsCase) -> None:
+    """Look at ids that a pattern or a careless comparison takes for each other."""
+    made = [await case.put(id, 1_500_000_000, **{case.named: id}) for id in ("a_1_x", "a-1-x", "a11-x")]
+    for id in ("a_2_x", "a_1__", "a-1_x", "_-1-x"):
+        await case.is_nowhere(id)
+    for one in made:
+        same("one of ids that look alike", await case.read(one["id"]), one)
+    made[0] = await case.update("a_1_x", metadata={"a": "b"})
+    for one in made:
+        same("one of ids that look alike, after an update of one", await case.read(one["id"]), one)
+    await case.delete("a_1_x")
+    await case.is_nowhere("a_1_x")
+    for one in made[1:]:
+        same("one of ids that look alike, after another was deleted", await case.read(one["id"]), one)
+
+
+async def large_ones(case: ObjectsCase) -> None:
+    """Store as many pairs of metadata as there may be, and a time that 32 bits do not hold."""
+    full = {f"{number:02}": f"{number:02}" * 256 for number in range(16)}
+    one = await case.create(metadata=full)
+    same("the pairs of one that is full", one["metadata"], full)
+    same("one that is full, read again", await case.read(one["id"]), one)
+    late = await case.put("late", 2**33, metadata=full)
+    same("one of a late time", await case.read("late"), late)
 
 
 async def a_key_with_another_body(case: ObjectsCase) -> None:
@@ -264,3 +309,23 @@ async def giving_up(case: ObjectsCase) -> None:
     names = [one[case.named] for one in found]
     same("those that are there several times", sorted(names), sorted(set(names)))
     same("what was changed afterwards", (await case.update(kept["id"], metadata={}))["id"], kept["id"])
+    await under_keys(case)
+
+
+async def under_keys(case: ObjectsCase) -> None:
+    """Cancel creations that have a key, and repeat them."""
+    chance = random.Random(5)
+    made = []
+    for number in range(16):
+        fields: dict[str, Any] = {case.named: f"under a key {number}"}
+        task = asyncio.create_task(case.create(key=f"key-{number}", **fields))
+        await asyncio.wait({task}, timeout=chance.choice([0, 0.0002, 0.0005, 0.001, 0.002]))
+        task.cancel()
+        await asyncio.wait({task})
+        one = await case.create(key=f"key-{number}", **fields)
+        if number % 2:  # so that either way of asking is given up
+            one = await case.create(key=f"key-{number}", **fields)
+        made.append(one)
+        same("what a repetition was answered", await case.read(made[-1]["id"]), made[-1])
+    found = [one["id"] for one in await case.all() if str(one.get(case.named)).startswith("under a key ")]
+    same("those that are there under keys", sorted(found), sorted(one["id"] for one in made))

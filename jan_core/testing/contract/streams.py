@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import json
+import sys
+import weakref
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
@@ -138,6 +141,32 @@ class StreamCase(Case):
             raise Broken(f"a request was cancelled: {_HELD_UP.format(SOON)}")
         if not task.cancelled() and task.exception() is not None:
             raise Broken(f"a request was cancelled, and raised {task.exception()!r}")
+
+    @contextlib.asynccontextmanager
+    async def no_stream_left(self) -> AsyncIterator[None]:
+        """Look that every generator that is begun in the block was also run to its end, or closed.
+
+        Raises:
+            Broken: one waits for being asked on, and holds what it holds.
+        """
+        begun: weakref.WeakSet[Any] = weakref.WeakSet()
+        first, last = sys.get_asyncgen_hooks()
+
+        def begins(generator: Any) -> None:
+            begun.add(generator)
+            if first is not None:
+                first(generator)
+
+        sys.set_asyncgen_hooks(begins, last)
+        try:
+            yield
+        finally:
+            sys.set_asyncgen_hooks(first, last)
+        if any(one.ag_frame is not None for one in begun):
+            gc.collect()  # one that nobody holds any more is closed as it goes
+            await asyncio.sleep(0.01)
+        left = sorted({one.__qualname__ for one in begun if one.ag_frame is not None})
+        same("the generators that were begun and neither ended nor closed", left, [])
 
     async def quiet(self, before: set[asyncio.Task[Any]]) -> None:
         """Look that no more tasks go on than at a moment before, when the app had answered something already.

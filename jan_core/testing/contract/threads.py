@@ -10,7 +10,13 @@ from jan_core.schemas.messages import MessageRequest
 from jan_core.testing.contract.case import holds, same, settled, written
 from jan_core.testing.contract.clauses import clause
 from jan_core.testing.contract.objects_case import body_of
-from jan_core.testing.contract.objects_storing import hostile_ids_do_nothing, texts_come_back
+from jan_core.testing.contract.objects_storing import (
+    an_update_leaves_the_time,
+    hostile_ids_do_nothing,
+    large_ones,
+    look_alikes,
+    texts_come_back,
+)
 from jan_core.testing.contract.threads_case import FULL, ThreadsCase
 from jan_core.testing.contract.threads_listing import ThreadsListing
 from jan_core.testing.contract.threads_storing import SAID, ThreadsStoring
@@ -56,6 +62,7 @@ class ThreadsContract(ThreadsListing, ThreadsStoring):
         same("all of them", listed, {one["id"]: one for one in made})
         bare = ["created_at", "id", "metadata", "object", "tool_resources"]
         same("the fields of one that was given null", sorted(made[5]), bare)
+        await large_ones(case)
 
     @clause
     async def test_03_texts_come_back_as_they_were(self, case: ThreadsCase) -> None:
@@ -98,6 +105,7 @@ class ThreadsContract(ThreadsListing, ThreadsStoring):
             same(f"the answer to {name}: null", changed, wanted)
             same(f"what is stored after {name}: null", await case.read(one["id"]), wanted)
         same("the other thread", await case.read(other["id"]), other)
+        await an_update_leaves_the_time(case)
 
     @clause
     async def test_14_a_deleted_thread_is_gone_and_no_other(self, case: ThreadsCase) -> None:
@@ -115,6 +123,7 @@ class ThreadsContract(ThreadsListing, ThreadsStoring):
             await case.is_nowhere(made[number]["id"])
         for number in (0, 3):
             same("the messages of another thread", await case.texts(made[number]["id"]), ["hello"])
+        await look_alikes(case)
 
     @clause
     async def test_15_hostile_ids_find_nothing(self, case: ThreadsCase) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
@@ -15,6 +15,8 @@ from jan_core.schemas.threads import Thread, ThreadRequest, ThreadsQuery, Thread
 from jan_core.testing.contract.case import Case, same
 from jan_core.testing.contract.clauses import Contract
 from jan_core.testing.contract.objects_case import ObjectsCase
+from jan_core.testing.contract.watch import Watch
+from jan_core.testing.contract.watch_objects import ThreadsWatch, ThreadWatch
 
 FULL: dict[str, Any] = {
     "tool_resources": {"code_interpreter": {"file_ids": ["file-1", "file-2"]}},
@@ -85,3 +87,4 @@ class OfThreads(Contract):
     endpoint: ClassVar[type[Endpoint]] = Threads
     letter: ClassVar[str] = "T"
     case: ClassVar[type[Case]] = ThreadsCase
+    live: ClassVar[Mapping[str, type[Watch]]] = {"create": ThreadWatch, "update": ThreadWatch, "list": ThreadsWatch}

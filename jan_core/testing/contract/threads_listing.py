@@ -37,6 +37,7 @@ class ThreadsListing(OfThreads):
     async def test_08_after_leads_through_all_of_them(self, case: ThreadsCase) -> None:
         """`after` begins behind the thread it names: pages one after the other give each thread once."""
         await listing.after_leads_through(case)
+        await listing.many_are_kept(case)
 
     @clause
     async def test_09_every_pair_of_cursors_cuts_the_same_page(self, case: ThreadsCase) -> None:
@@ -60,7 +61,7 @@ class ThreadsListing(OfThreads):
         for number in range(12):
             fields: dict[str, Any] = {
                 "metadata": {"third": f"{number % 3}", "all": "x", 'ü"': "ß"},
-                "assistants": [{"assistant_id": "jan"}, {"assistant_id": f"a{number % 2}"}],
+                "assistants": [{"assistant_id": one} for one in ("jan", "b_1", f"a{number % 2}", "last")],
                 "title": "third 1, a0",
             }
             made.append(await case.put(f"jan-{AT + number // 2}-{number:02}", AT + number // 2, **fields))
@@ -72,9 +73,15 @@ class ThreadsListing(OfThreads):
             (None, {"third": "9"}),
             (None, {"third": ""}),
             (None, {"x": "all"}),
+            (None, {"all": "X"}),
+            (None, {"all": "_"}),
+            (None, {"all": "%"}),
             ("a0", {}),
             ("jan", {"third": "2"}),
             ("a1", {"third": "0"}),
+            ("last", {"third": "1"}),
+            ("b-1", {}),
+            ("a_", {}),
             ("nobody", {}),
             ("nobody", {"all": "x"}),
         ):

@@ -111,15 +111,18 @@ class ThreadsStoring(OfThreads):
     @clause
     async def test_25_a_deletion_is_noted_until_it_is_finished(self, case: ThreadsCase) -> None:
         """A deletion stays noted in `deleted` until `forget`, for every process, so that any of them finishes it."""
-        made = [(await case.create(messages=[SAID]))["id"] for _ in range(3)]
-        gone = made[:2]
-        await case.ask("threads.forget", made[2])
+        made = [(await case.create(messages=[SAID]))["id"] for _ in range(8)]
+        *gone, kept = made
+        await case.ask("threads.forget", kept)
         same("the deletions that are noted", list(await case.ask("threads.deleted")), [])
         async with case.unfinished():
             for id in gone:
                 await case.delete(id)
                 holds(id in await case.ask("threads.deleted"), f"the deletion of {id} is not noted")
             same("the deletions that are noted", sorted(await case.ask("threads.deleted")), sorted(gone))
+            await case.ask("threads.forget", gone[0])
+            noted = sorted(await case.ask("threads.deleted"))
+            same("the deletions that are noted, when one was forgotten", noted, sorted(gone[1:]))
             async with case.again() as other:
                 # It does at its start what this one does not come to.
                 await other.finished()
@@ -128,8 +131,8 @@ class ThreadsStoring(OfThreads):
             same("the deletions that are noted, here", list(await case.ask("threads.deleted")), [])
         for id in (*gone, *gone, "jan-1700000000-none"):
             await case.ask("threads.forget", id)
-        same("what is there", await case.ids(), made[2:])
-        same("the messages of the one that is there", await case.texts(made[2]), ["hello"])
+        same("what is there", await case.ids(), [kept])
+        same("the messages of the one that is there", await case.texts(kept), ["hello"])
 
     @clause
     async def test_28_a_caller_that_gives_up_breaks_nothing(self, case: ThreadsCase) -> None:

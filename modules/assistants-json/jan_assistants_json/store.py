@@ -29,8 +29,9 @@ from jan_core.folder.calls import DISK
 from jan_core.folder.catalogue import Catalogue
 from jan_core.folder.faults import answered
 from jan_core.folder.fields import updated
+from jan_core.folder.homes import THREADS
 from jan_core.folder.keys import KeptReplies
-from jan_core.folder.layout import ASSISTANT_FILE, THREADS, Layout
+from jan_core.folder.layout import ASSISTANT_FILE, Layout
 from jan_core.folder.locks import FOLDER as LOCKS
 from jan_core.folder.locks import Locks
 from jan_core.folder.names import check_name, is_name

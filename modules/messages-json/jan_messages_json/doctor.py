@@ -10,11 +10,12 @@ from pathlib import Path
 from pydantic_core import from_json
 
 from jan_core.check import Check, Repair, Verdict, wrong
+from jan_core.folder.doctor import folders
+from jan_core.folder.doctor import names as names_in
 from jan_core.folder.elements import scan
 from jan_core.folder.layout import Layout
 from jan_core.folder.lists import BROKEN, Lists
 from jan_core.folder.locks import Locks
-from jan_core.folder.names import is_name
 from jan_core.ids import new_id
 from jan_messages_json.store import FILE
 from jan_messages_json.stored import fault_of, message_of, names, with_id
@@ -31,7 +32,7 @@ def checks(root: Path) -> list[Check]:
 def _readable(root: Path) -> Verdict:
     layout, faults, repairs = Layout(root), list[str](), list[Repair]()
     count = 0
-    for folder in _folders(layout):
+    for folder in folders(layout.homes()):
         path = os.path.join(folder, FILE)
         if os.path.lexists(path):
             count += 1
@@ -107,8 +108,8 @@ def _kept(root: Path) -> Verdict:
     layout = Layout(root)
     found = [
         layout.shown(os.path.join(folder, name))
-        for folder in _folders(layout)
-        for name in sorted(os.listdir(folder))
+        for folder in folders(layout.homes())
+        for name in names_in(folder)
         if name.startswith(FILE + BROKEN)
     ]
     if not found:
@@ -116,18 +117,6 @@ def _kept(root: Path) -> Verdict:
     what = "Of files that were broken, or whose last write broke off, these copies were kept:"
     remedy = f"Take out of them what {FILE} beside them lacks, then delete them."
     return Verdict(False, f"{what} {wrong(found, '').why}", remedy, found=tuple(found))
-
-
-def _folders(layout: Layout) -> Iterator[str]:
-    for home in layout.homes():
-        try:
-            found = sorted(os.listdir(home))
-        except OSError:
-            continue
-        for name in found:
-            path = os.path.join(home, name)
-            if is_name(name) and os.path.isdir(path):
-                yield path
 
 
 def _faults(path: str, shown: str) -> Iterator[str]:

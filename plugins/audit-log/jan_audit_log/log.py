@@ -175,7 +175,9 @@ class AuditLog(Backend):
 
     def _check_left_out(self) -> None:
         endpoints = self.jan.discovery.endpoints
-        known = [*endpoints, *(one.qualified for kind in endpoints.values() for one in kind.operations().values())]
+        # Only classes that a left-out name speaks of are imported.
+        kinds = [endpoints[name] for name in endpoints if any(one.startswith(f"{name}.") for one in self._left_out)]
+        known = [*endpoints, *(one.qualified for kind in kinds for one in kind.operations().values())]
         for name in sorted(self._left_out.difference(known)):
             asked = f"[{self.name}] leave_out = {name!r} ({self.jan.config.where(self.name, 'leave_out')})"
             close = get_close_matches(name, known, 1)

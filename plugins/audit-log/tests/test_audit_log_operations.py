@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from jan_core import call
 from jan_core.schemas.chat import ChatCompletionRequest
 from jan_core.schemas.threads import ThreadRequest
 from tests.notes import NotesInMemory
-from tests.parts import NOTES, part, until
+from tests.parts import NOTES, leave, part, until
 
 from .conftest import PLUGIN, lines_of, served
 
@@ -99,14 +98,7 @@ async def test_a_stream_is_told_when_it_has_ended(tmp_path: Path) -> None:
 @pytest.mark.anyio
 async def test_a_client_that_leaves_and_a_defect_are_told(tmp_path: Path) -> None:
     async with served(tmp_path) as one:
-        hangs: dict[str, Any] = {"model": "scripted", "messages": says({"say": ["a"], "hang": True})}
-        async with one.http.stream("POST", "chat/completions", json={**hangs, "stream": True}) as reply:
-            assert reply.status_code == 200
-        waits = asyncio.create_task(one.http.post("chat/completions", json=hangs))
-        while not len(one.jan.under_way):
-            await asyncio.sleep(0)
-        waits.cancel()
-        await asyncio.wait({waits})
+        await leave(one.jan, one.http)
         with pytest.raises(openai.InternalServerError):
             await one.api.chat.completions.create(model="scripted", messages=says({"fail": "bug"}))
         lines = await one.lines(3)

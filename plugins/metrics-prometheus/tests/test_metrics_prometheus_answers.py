@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from jan_metrics_prometheus.measured import Measured
 from jan_core.call import Call, enter
 from jan_core.errors import Busy
 from jan_core.schemas.chat import ChatCompletionRequest
+from tests.parts import leave
 
 from .conftest import served
 
@@ -90,14 +90,7 @@ async def test_errors_are_counted_by_code_also_within_a_stream(tmp_path: Path) -
 @pytest.mark.anyio
 async def test_a_client_that_leaves_is_an_abort(tmp_path: Path) -> None:
     async with served(tmp_path) as one:
-        hangs: dict[str, Any] = {"model": "scripted", "messages": says({"say": ["a"], "hang": True})}
-        async with one.http.stream("POST", "chat/completions", json={**hangs, "stream": True}) as reply:
-            assert reply.status_code == 200
-        waits = asyncio.create_task(one.http.post("chat/completions", json=hangs))
-        while not len(one.jan.under_way):
-            await asyncio.sleep(0)
-        waits.cancel()
-        await asyncio.wait({waits})
+        await leave(one.jan, one.http)
         page = await one.page()
     assert page.value("jan:request_success_total", finished_reason="abort", model="scripted") == 2
     assert page.value("jan:e2e_request_latency_seconds_count") == 0

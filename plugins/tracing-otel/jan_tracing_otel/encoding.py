@@ -22,6 +22,8 @@ SCOPE = "jan_tracing_otel"
 """The name of the instrumentation in the traces."""
 _LONG = 124
 """Name and text of an attribute that together are shorter take less than 128 bytes, so that each length is one byte."""
+_ALONE = b"\x0a\x10%b\x12\x08%b"
+_WITH_PARENT = b"\x0a\x10%b\x12\x08%b\x22\x08%b"
 _KINDS = [bytes((0x30, kind)) for kind in range(3)]
 
 
@@ -88,6 +90,12 @@ def _attributes(number: int, pairs: Iterable[tuple[str, Any]]) -> bytes:
     return b"".join([_field(number, _key(name) + _field(2, _value(value))) for name, value in pairs])
 
 
+@lru_cache(4096)
+def _number(name: str, value: int) -> bytes:
+    """An attribute with a number; those of tokens and of states are the same again and again."""
+    return _attributes(9, [(name, value)])
+
+
 _HEADS = [bytes((0x4A, size + 4)) for size in range(_LONG)]
 """How an attribute begins, by the length of its name and its text."""
 
@@ -112,13 +120,16 @@ class Protobuf:
 
     def span(self, span: Span) -> bytes:
         """See `Encoding`."""
-        parts = [b"\x0a\x10", span.trace_id, b"\x12\x08", span.span_id]
-        if span.parent_id:
-            parts += (b"\x22\x08", span.parent_id)
+        parent, times = span.parent_id, _times(0x39, span.began, 0x41, span.ended)
+        ids = span.trace_id, span.span_id
+        head = _WITH_PARENT % (*ids, parent) if parent else _ALONE % ids
+        parts = [head, _name(span.name), _KINDS[span.kind], times, span.common]
         if span.state:
             parts.append(_field(3, span.state.encode()))
-        parts += (_name(span.name), _KINDS[span.kind], _times(0x39, span.began, 0x41, span.ended), span.common)
         for key, value in span.attributes.items():
+            if type(value) is int:
+                parts.append(_number(key, value))
+                continue
             named = _key(key)
             size = len(value) if type(value) is str and value.isascii() else _LONG
             if len(named) + size < _LONG:
@@ -136,7 +147,11 @@ class Protobuf:
 
     def batch(self, spans: Sequence[bytes]) -> bytes:
         """See `Encoding`."""
-        return _field(1, self._resource + _field(2, self._scope + b"".join(spans)))
+        # Joined once: a batch is as large as hundreds of spans.
+        size = len(self._scope) + sum(map(len, spans))
+        inner = b"\x12%b" % _varint(size)
+        outer = b"\x0a%b" % _varint(len(self._resource) + len(inner) + size)
+        return b"".join([outer, self._resource, inner, self._scope, *spans])
 
 
 class Json:

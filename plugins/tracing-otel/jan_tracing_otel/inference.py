@@ -101,13 +101,26 @@ class Inference:
         body: the request, which names a model.
     """
 
-    __slots__ = ("_answer", "_body", "_first", "_kind", "_reasons", "_reply", "_usage", "_wrote")
+    __slots__ = (
+        "_answer",
+        "_asked",
+        "_body",
+        "_first",
+        "_id",
+        "_kind",
+        "_model",
+        "_reasons",
+        "_tokens",
+        "_usage",
+        "_wrote",
+    )
 
     def __init__(self, kind: Kind, body: Any) -> None:
         self._kind = kind
         self._body = body
         self._answer = content.Answer() if kind.content else None
-        self._reply: Any = None
+        self._id: str | None = None
+        self._model: str | None = None
         self._usage: Any = None
         self._reasons: dict[int, str] = {}
         self._first = 0
@@ -115,7 +128,7 @@ class Inference:
 
     def reply(self, reply: Any) -> None:
         """Note a whole reply."""
-        self._reply = reply
+        self._of(reply)
         self._usage = field(reply, "usage")
         self._wrote = True  # all at once: there is no first piece
         self._choices(field(reply, "choices") or ())
@@ -124,7 +137,7 @@ class Inference:
         """Note a piece of a reply; True for the first that holds something of the answer itself."""
         if not self._first:
             self._first = time.time_ns()
-            self._reply = event
+            self._of(event)
         elif self._wrote and self._answer is None:
             # Most pieces come this way, so it is the short one: they matter only where they end something.
             for choice in field(event, "choices") or ():
@@ -135,6 +148,10 @@ class Inference:
             return False
         self._usage = field(event, "usage") or self._usage
         return self._choices(field(event, "choices") or ())
+
+    def _of(self, reply: Any) -> None:
+        """Keep of a reply what is told, and not the reply: it is large."""
+        self._id, self._model = field(reply, "id"), field(reply, "model")
 
     def _choices(self, choices: Iterable[Any]) -> bool:
         began = False
@@ -148,32 +165,42 @@ class Inference:
                 self._answer.add(choice)
         return began
 
+    def settle(self, span: Span) -> None:
+        """Take what the span needs of the request and of its call, which are let go; the rest is told by `describe`."""
+        kind, body = self._kind, self._body
+        if not kind.known and self._usage is None:  # it only names a model, as the making of an assistant does
+            span.attributes["gen_ai.request.model"] = body.model
+            return
+        self._asked = _asked(body)
+        self._tokens = None
+        if self._usage is None and (context := call.current()) is not None:
+            # A stream tells its usage only to those who ask; the engine has told the call in any case.
+            self._tokens = context.prompt_tokens, context.completion_tokens
+        if self._answer is not None:
+            span.attributes.update(content.asked(body))
+            span.attributes.update(self._answer.told(self._reasons))
+        self._body = None
+        span.late = self.describe
+
     def describe(self, span: Span) -> None:
         """Write what was noted into the operation's span."""
-        kind, body, usage, told = self._kind, self._body, self._usage, span.attributes
-        if not kind.known and usage is None:  # it only names a model, as the making of an assistant does
-            told["gen_ai.request.model"] = body.model
-            return
-        reply, reasons = self._reply, self._reasons
-        span.name = f"{kind.operation} {body.model}"
+        kind, told, reasons = self._kind, span.attributes, self._reasons
+        span.name = f"{kind.operation} {self._asked[0][1]}"
         span.common = kind.common(
-            _asked(body),
-            field(reply, "model"),
+            self._asked,
+            self._model,
             tuple(reasons.values()) if len(reasons) < 2 else tuple(reasons[at] for at in sorted(reasons)),
             span.server,
         )
-        if (identity := field(reply, "id")) is not None:
-            told["gen_ai.response.id"] = identity
+        if self._id is not None:
+            told["gen_ai.response.id"] = self._id
         if self._first:
             told["gen_ai.response.time_to_first_chunk"] = (self._first - span.began) / 1e9
-        self._tokens(span)
-        if self._answer is not None:
-            told.update(content.asked(body))
-            told.update(self._answer.told(reasons))
+        self._count(told)
 
-    def _tokens(self, span: Span) -> None:
-        told = span.attributes
+    def _count(self, told: dict[str, Any]) -> None:
         usage = self._usage
+        read, written = self._tokens or (None, None)
         if usage is not None:
             read, written = field(usage, "prompt_tokens"), field(usage, "completion_tokens")
             details = field(usage, "prompt_tokens_details")
@@ -184,10 +211,6 @@ class Inference:
             thought = field(details, "reasoning_tokens") if details is not None else None
             if thought is not None:
                 told["gen_ai.usage.reasoning.output_tokens"] = thought
-        else:
-            # A stream tells its usage only to those who ask; the engine has told the call in any case.
-            context = call.current()
-            read, written = (context.prompt_tokens, context.completion_tokens) if context else (None, None)
         if read is not None:
             told["gen_ai.usage.input_tokens"] = read
         if written is not None:

@@ -74,7 +74,7 @@ class _Described:
         """Hand in a span that is over."""
         if inference is not None:
             try:
-                inference.describe(span)
+                inference.settle(span)
             except Exception as error:
                 self.puzzled(error)
         self.tracing.end(span)

@@ -45,6 +45,8 @@ class TracedRequests:
     def __init__(self, app: ASGIApp, tracing: Tracing) -> None:
         self.app = app
         self.tracing = tracing
+        self._all = tracing.sample >= 1
+        self._late = self._name
         self._common = lru_cache(COMMON)(self._make_common)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,7 +64,7 @@ class TracedRequests:
         found = read_traceparent(parent) if parent else None
         if found is None:
             span = Span(SERVER, new_trace_id())
-            kept = self.tracing.keeps(span.trace_id)
+            kept = self._all or self.tracing.keeps(span.trace_id)
         else:
             state = read_tracestate([value for name, value in scope["headers"] if name == b"tracestate"])
             span = Span(SERVER, found[0], found[1], state)
@@ -97,22 +99,18 @@ class TracedRequests:
         if route is None and self.tracing.routes is not None:
             found = self.tracing.routes.answering(scope)
             route = found.path if found is not None else None
-        server = span.server
-        span.name, span.common = self._common(
-            method if method in METHODS else "",
-            route,
-            scope.get("scheme", "http"),
-            scope.get("http_version", "1.1"),
-            server and server[0],
-            server and server[1],
-            agent,
-            status,
-        )
         told = span.attributes
         if method not in METHODS:
-            told["http.request.method_original"] = method[:_LONGEST]
-        told["url.path"] = scope["path"][:_LONGEST]
+            told["http.request.method_original"], method = method[:_LONGEST], ""
+        if scope["path"] != route:
+            told["url.path"] = scope["path"][:_LONGEST]
+        scheme, version = scope.get("scheme", "http"), scope.get("http_version", "1.1")
+        span.kind_of = (method, route, scheme, version, span.server, agent, status, scope["path"] == route)
+        span.late = self._late
         self._outcome(span, state, status)
+
+    def _name(self, span: Span) -> None:
+        span.name, span.common = self._common(*span.kind_of)
 
     def _make_common(
         self,
@@ -120,10 +118,10 @@ class TracedRequests:
         route: str | None,
         scheme: str,
         version: str,
-        host: str | None,
-        port: int | None,
+        server: tuple[str, int | None] | None,
         agent: bytes | None,
         status: int,
+        whole: bool,
     ) -> tuple[str, bytes]:
         """The name of a span, and the attributes that it shares with all that are like it."""
         named = method or "HTTP"
@@ -134,10 +132,12 @@ class TracedRequests:
         ]
         if route:
             pairs.append(("http.route", route))
-        if host is not None:
-            pairs.append(("server.address", host))
-        if port is not None:
-            pairs.append(("server.port", port))
+        if whole:
+            pairs.append(("url.path", route))
+        if server is not None:
+            pairs.append(("server.address", server[0]))
+            if server[1] is not None:
+                pairs.append(("server.port", server[1]))
         if agent is not None:
             pairs.append(("user_agent.original", agent.decode("latin-1")[:_LONGEST]))
         if status:

@@ -17,12 +17,12 @@ from jan_tracing_otel.spans import Span
 
 log = logging.getLogger("jan.tracing")
 
-BATCH_SPANS = 512
-"""Most spans in one request to a collector."""
+BATCH_SPANS = 1024
+"""Most spans in one request to a collector. A request costs half a millisecond, whatever is in it."""
 BATCH_BYTES = 4 * 1024 * 1024
 """A request to a collector holds no more than this, unless one span alone does."""
-SLICE = 32
-"""So many spans are encoded at once: a hundred microseconds of work, about."""
+SLICE = 64
+"""So many spans are encoded at once: a third of a millisecond of work, about."""
 LONGEST_PAUSE = 60.0
 """Seconds between two attempts to reach a collector that is down, at most; the first pause is one second."""
 
@@ -90,7 +90,7 @@ class Sender:
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
         self._turn = threading.Lock()
-        self._enough = min(BATCH_SPANS, spans)
+        self._enough = min(BATCH_SPANS, max(1, spans - SLICE))  # full means: a slice less is encoded
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._ended: Future[None] = Future()
@@ -109,11 +109,12 @@ class Sender:
     def add(self, span: Span) -> None:
         """Put a span, which does not change any more, among those that wait; it is lost where there is no room."""
         fresh = self._fresh
-        if len(self._waiting) + len(fresh) >= self._most:
+        count = len(fresh) + 1
+        if len(self._waiting) + count > self._most:
             self.lost += 1
             return
         fresh.append(span)
-        if len(fresh) >= SLICE:
+        if count >= SLICE:
             self._write()
 
     def _write(self) -> None:

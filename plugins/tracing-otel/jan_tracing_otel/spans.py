@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -40,6 +41,9 @@ class Span:
         failed: whether its status is "error".
         message: what the status says then.
         server: host and port that the request came to.
+        kind_of: what `late` needs to know.
+        late: what adds the rest of its attributes before it is written; None where nothing is left to add. Many spans
+            are written at once, which takes a third of the time that it takes while a request waits.
     """
 
     __slots__ = (
@@ -50,6 +54,8 @@ class Span:
         "events",
         "failed",
         "kind",
+        "kind_of",
+        "late",
         "message",
         "name",
         "parent_id",
@@ -74,6 +80,8 @@ class Span:
         self.failed = False
         self.message = ""
         self.server: tuple[str, int] | None = None
+        self.late: Callable[[Span], None] | None = None
+        self.kind_of: tuple[Any, ...] = ()
 
     def event(self, name: str, *attributes: tuple[str, Any]) -> None:
         """Note that something happened now."""

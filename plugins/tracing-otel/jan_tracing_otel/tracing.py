@@ -51,6 +51,7 @@ class Tracing(Backend):
         self.internal = settings.internal
         self.sample = found.sample if settings.sample is None else settings.sample
         self.follow = found.follow
+        self._puzzled = False
         self._bound = round(self.sample * 2**64)
         self._shutdown = settings.shutdown_seconds
         resource = _resource(settings, found)
@@ -81,7 +82,7 @@ class Tracing(Backend):
         named = {"otlp": self.url, "file": str(path), "console": Console.name}
         self.sender = Sender(
             destination,
-            encoding.span,
+            self._encode,
             named[settings.exporter],
             flush_seconds=settings.flush_seconds,
             spans=settings.queue_spans,
@@ -93,6 +94,16 @@ class Tracing(Backend):
     def routes(self) -> Routes | None:
         """The routes of the app."""
         return self.jan.routes
+
+    def _encode(self, span: Span) -> bytes:
+        if span.late is not None:
+            try:
+                span.late(span)
+            except Exception as error:  # a reply of another make than any that is known: the span is sent all the same
+                if not self._puzzled:
+                    self._puzzled = True
+                    log.warning("spans of %s say little: %s: %s", span.name, type(error).__name__, error)
+        return self.encoding.span(span)
 
     def keeps(self, trace_id: bytes) -> bool:
         """Whether a trace that begins here is kept; other servers with the same share decide the same."""

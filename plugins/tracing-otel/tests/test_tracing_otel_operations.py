@@ -231,11 +231,14 @@ async def test_a_stream_that_another_layer_drops_has_a_span_all_the_same(
 
 
 @pytest.mark.anyio
-async def test_a_plain_request_whose_client_leaves_is_noted(traced: Any, collector: Any) -> None:
-    async with traced() as jan, client(jan) as http:
+async def test_a_plain_request_whose_client_leaves_is_noted(
+    traced: Any, collector: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = ScriptedChat()
+    modules = {"chat-scripted": part(monkeypatch, "chat-scripted", provide_chat=lambda: inner)}
+    async with traced(modules=modules) as jan, client(jan) as http:
         sent = asyncio.create_task(http.post("/chat/completions", json=chat_body({"say": ["a"], "hang": True})))
-        await until(lambda: len(jan.under_way) == 1)
-        await asyncio.sleep(0.1)
+        await until(lambda: inner.open == 1)
         sent.cancel()
         await asyncio.gather(sent, return_exceptions=True)
     assert collector.named("chat scripted").told["error.type"] == "client_left"

@@ -49,7 +49,7 @@ def a_span(name: str) -> Span:
     return span
 
 
-def sender(fake: Fake, flush_seconds: float = 0.01, spans: int = 1000, size: int = 1 << 20) -> Sender:
+def sender(fake: Fake, flush_seconds: float = 0.01, spans: int = 4096, size: int = 1 << 20) -> Sender:
     return Sender(lambda: fake, written, "there", flush_seconds=flush_seconds, spans=spans, size=size)
 
 
@@ -78,6 +78,18 @@ def test_enough_spans_are_sent_without_waiting() -> None:
     fake.wait(1)
     made.stop().result(30)
     assert [len(batch) for batch in fake.batches] == [BATCH_SPANS]
+
+
+@pytest.mark.parametrize("spans", [SLICE, SLICE + 1, 1000, BATCH_SPANS - 1])
+def test_a_queue_smaller_than_a_batch_is_sent_before_it_is_full(spans: int) -> None:
+    fake = Fake(None)
+    made = sender(fake, flush_seconds=3600, spans=spans)
+    made.start()
+    for _ in range(spans // SLICE * SLICE):
+        made.add(a_span("x"))
+    fake.wait(1)
+    made.stop().result(30)
+    assert made.lost == 0
 
 
 def test_a_span_goes_after_a_while() -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from jan_core.pull import lock
-from jan_core.pull.lock import Taken, hold
+from jan_core.folder import lock_file as lock
+from jan_core.folder.lock_file import Taken, hold
 
 CHILD = """
 import sys
 from pathlib import Path
-from jan_core.pull.lock import hold
+from jan_core.folder.lock_file import hold
 with hold(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -1,0 +1,195 @@
+"""What the model is asked: the thread's messages and the run's settings, as a chat request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from jan_core.errors import InvalidRequest
+from jan_core.schemas.common import MOST
+from jan_core.schemas.messages import MessagesQuery
+from jan_core.schemas.tools import AssistantFunctionTool
+
+if TYPE_CHECKING:
+    from jan_core.app import Jan
+    from jan_core.schemas.chat import ChatCompletionRequest
+    from jan_core.schemas.messages import Message
+    from jan_core.schemas.runs import Run
+    from jan_runs.notes import Notes
+
+PAGE = 100
+"""Messages that are read at once."""
+CHARACTERS = 4_000_000
+"""Once the newest messages have so many, older ones are not read: no model's context holds more."""
+
+
+async def newest_messages(jan: Jan, run: Run, notes: Notes) -> list[Message]:
+    """The messages of the thread that the model may be shown, oldest first: as many as may fit, no more are read.
+
+    What this run has said itself is left out: it stands in `notes.rounds`. So is what is being said, and what is empty.
+    """
+    strategy = run.truncation_strategy
+    most = min(strategy.last_messages or MOST, MOST)
+    own = {one.message for one in notes.rounds if one.message is not None}
+    if notes.saying is not None:
+        own.add(notes.saying.id)
+    found: list[Message] = []
+    characters, after = 0, None
+    while len(found) < most and characters < CHARACTERS:
+        limit = min(most - len(found) + len(own), PAGE)
+        page = await jan.messages.list(run.thread_id, MessagesQuery(limit=limit, order="desc", after=after))
+        for message in page.data:
+            if message.id in own or message.status == "in_progress" or not (message.content or message.attachments):
+                continue
+            found.append(message)
+            characters += sum(_length(part) for part in message.content)
+            if len(found) == most or characters >= CHARACTERS:
+                break
+        if not page.has_more:
+            break
+        after = page.last_id
+    found.reverse()
+    return found
+
+
+def _length(part: Any) -> int:
+    if part.type == "text":
+        return len(part.text.value)
+    return len(part.image_url.url) if part.type == "image_url" else 0
+
+
+class Prompt:
+    """The conversation of a run, and the chat requests for its newest part.
+
+    Args:
+        run: gives the settings.
+        notes: gives the parameters and the answers that this run has given already.
+        messages: the thread's messages, oldest first.
+
+    Raises:
+        InvalidRequest: the model cannot be shown one of them, or a tool needs files; the message says which.
+    """
+
+    def __init__(self, run: Run, notes: Notes, messages: Sequence[Message]) -> None:
+        self._run = run
+        self._head = [{"role": "system", "content": run.instructions}] if run.instructions else []
+        self._messages = [_said(message) for message in messages]
+        self._tail = [told for one in notes.rounds for told in _round(one)]
+        self._settings = _settings(run, notes)
+        users = [index for index, one in enumerate(self._messages) if one["role"] == "user"]
+        self.least = len(self._messages) - (users[-1] if users else max(0, len(self._messages) - 1))
+        """How many of the newest messages are always shown: those from the newest of a user on."""
+        self.sizes = [_characters(one) for one in self._messages]
+        """Characters of each message."""
+
+    def __len__(self) -> int:
+        """How many messages of the thread there are to show."""
+        return len(self._messages)
+
+    def request(self, count: int, limit: int | None) -> ChatCompletionRequest:
+        """The chat request that shows the newest messages.
+
+        Args:
+            count: how many of them.
+            limit: the most tokens that the answer may have; None leaves it to the settings.
+
+        Raises:
+            InvalidRequest: a setting, or a message, is none that a chat request can have.
+        """
+        from pydantic import ValidationError
+
+        from jan_core.schemas.chat import ChatCompletionRequest
+
+        shown = self._messages[len(self._messages) - count :] if count else []
+        settings = dict(self._settings)
+        if limit is not None:
+            settings.pop("max_tokens", None)  # of a weaker layer, under its older name
+            settings["max_completion_tokens"] = limit
+        try:
+            return ChatCompletionRequest.model_validate(
+                {
+                    "model": self._run.model,
+                    "messages": [*self._head, *shown, *self._tail],
+                    "stream": True,
+                    "stream_options": {"include_usage": True},
+                    **settings,
+                }
+            )
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            raise InvalidRequest(f"{place}: {first['msg']}; mend it where it is set.", param=place) from None
+
+
+def _settings(run: Run, notes: Notes) -> dict[str, Any]:
+    found = dict(notes.parameters)
+    for name in ("temperature", "top_p", "reasoning_effort"):
+        if (value := getattr(run, name)) is not None:
+            found[name] = value
+    if run.response_format != "auto":
+        found["response_format"] = run.response_format.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    tools = []
+    for tool in run.tools:
+        if not isinstance(tool, AssistantFunctionTool):
+            raise InvalidRequest(
+                f"The run has the tool {tool.type}, which needs files, and there are none here yet; take it out of the "
+                "tools of the assistant, or give the run other tools.",
+                param="tools",
+                code="not_supported",
+            )
+        tools.append(tool.model_dump(mode="json", exclude_unset=True))
+    if tools:
+        choice = run.tool_choice
+        if notes.rounds and choice != "none":
+            choice = "auto"  # what was forced has been done; forced again, it would never end
+        found["tools"] = tools
+        if choice != "auto":
+            found["tool_choice"] = choice if isinstance(choice, str) else choice.model_dump(mode="json")
+        if not run.parallel_tool_calls:
+            found["parallel_tool_calls"] = False
+    return found
+
+
+def _said(message: Message) -> dict[str, Any]:
+    """A message of the thread as one of a chat request."""
+    if message.attachments:
+        raise _unreadable(message, "it has attachments, and there are no files here yet")
+    parts: list[dict[str, Any]] = []
+    for part in message.content:
+        if part.type == "text":
+            parts.append({"type": "text", "text": part.text.value})
+        elif part.type == "refusal":
+            parts.append({"type": "refusal", "refusal": part.refusal})
+        elif part.type == "image_url" and message.role == "user":
+            parts.append({"type": "image_url", "image_url": part.image_url.model_dump(exclude_unset=True)})
+        elif part.type == "image_url":
+            raise _unreadable(message, "it is an assistant's and has an image, which models take from users only")
+        else:
+            raise _unreadable(message, "it has an image_file, and there are no files here yet")
+    if len(parts) == 1 and parts[0]["type"] == "text":
+        return {"role": message.role, "content": parts[0]["text"]}
+    return {"role": message.role, "content": parts}
+
+
+def _unreadable(message: Message, why: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"The model cannot be shown the message {message.id}: {why}. Delete the message, or ask in another thread.",
+        param="messages",
+        code="not_supported",
+    )
+
+
+def _round(one: Any) -> list[dict[str, Any]]:
+    """An answer that ended in calls, and their outputs."""
+    calls = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in one.calls
+    ]
+    answer = {"role": "assistant", "content": one.text or None, "tool_calls": calls}
+    outputs = [{"role": "tool", "tool_call_id": call.id, "content": call.output or ""} for call in one.calls]
+    return [answer, *outputs]
+
+
+def _characters(message: dict[str, Any]) -> int:
+    content = message["content"]
+    return len(content) if isinstance(content, str) else sum(len(str(part)) for part in content)

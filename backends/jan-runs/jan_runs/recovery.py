@@ -1,0 +1,60 @@
+"""Where a run stands whose process ended while it carried it on, and what can be done about it.
+
+A message that the thread has already is never said again. An answer that nobody had heard of is given anew, under the
+ids that it had; one that somebody listened to cannot be taken back, so that its run fails, and what was said of it is
+kept as an incomplete message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jan_core.errors import NotFound
+
+if TYPE_CHECKING:
+    from jan_core.app import Jan
+    from jan_core.schemas.messages import Message
+    from jan_core.schemas.runs import KeptRun
+    from jan_runs.notes import Notes
+
+BROKEN = "The server stopped while the answer was being given; what was said by then is kept. Run the assistant again."
+"""Why a run fails that cannot be taken up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is found of an answer that broke off.
+
+    Attributes:
+        said: its message is in the thread, and was all of it.
+        broken: it cannot be given anew.
+        message: what it had said, where that is not in the thread.
+    """
+
+    said: bool = False
+    broken: bool = False
+    message: Message | None = None
+
+
+async def look(jan: Jan, kept: KeptRun, notes: Notes) -> Found:
+    """See what a run was at when it broke off; nothing where it was at nothing.
+
+    Raises:
+        NotFound: the thread is gone.
+    """
+    message = notes.saying
+    if message is None:
+        begun = any(step.status == "in_progress" for step in kept.steps)
+        return Found(broken=begun and notes.heard)
+    try:
+        stored = await jan.messages.retrieve(message.thread_id, message.id)
+    except NotFound:
+        await jan.threads.check(message.thread_id)
+        return Found(broken=notes.heard, message=message)
+    # While a message is being said, it is read from the run.
+    if stored.status == "in_progress":
+        return Found(broken=notes.heard, message=message)
+    if stored.status == "completed" and not notes.going_on:
+        return Found(said=True)
+    return Found(broken=True)

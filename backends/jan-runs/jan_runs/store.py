@@ -1,0 +1,133 @@
+"""Where runs are kept: all that a module for `runs` writes itself.
+
+`StoredRuns` and the loop stand on this class and know nothing else of the place: a folder, a database. Several
+processes may serve one place at once, and any of them may be killed at any moment.
+
+A run is **kept** as one whole (`KeptRun`): the run, its steps, and what the loop needs to go on. After `begin` it is
+changed in one way only, inside `changing`: so nobody overwrites what another has changed meanwhile, be it the loop in
+one process and a cancel in another.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from jan_core.idempotency import Once
+    from jan_core.schemas.runs import KeptRun, RunPage, RunsQuery
+
+
+class RunStore(ABC):
+    """The kept runs of one root or database. An async context manager, entered and closed with the app.
+
+    An id that cannot be one is refused by every operation with `InvalidRequest` (`invalid_id`) before it touches
+    anything. None of them asks whether the thread exists. What is given and returned belongs to the caller: changing
+    it changes nothing that is stored.
+    """
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        return None
+
+    @abstractmethod
+    async def begin(self, kept: KeptRun, asked: Once | None) -> KeptRun:
+        """Store a new run, which has not ended, durably.
+
+        Looking for another run and storing this one are one act, across processes: of two that begin at once in a
+        thread, one is refused. So are storing it, the key and the reply, which is `kept.run` as it is now.
+
+        Args:
+            kept: the run, with an id that no run has yet.
+            asked: the wish that the request be done once; None where there is none.
+
+        Returns:
+            `kept`; or, where the key of `asked` came before in this thread, what was kept then: its `run` is the
+            reply of the first request, whatever became of the run, and its id another than that of `kept`. A key is
+            known for a day at least.
+
+        Raises:
+            Conflict: the key came before with another fingerprint (`asked.check`). It goes before the next one.
+            InvalidRequest: the thread has a run that has not ended; code `run_active`, the message names it.
+        """
+
+    @abstractmethod
+    async def read(self, thread_id: str, run_id: str) -> KeptRun | None:
+        """A run as it is stored now, whoever stored it; None where there is none.
+
+        Raises:
+            InvalidRequest: what is stored is damaged; code `damaged_file` or the like, the message says where.
+        """
+
+    @abstractmethod
+    def changing(self, thread_id: str, run_id: str, *, flush: bool = True) -> AbstractAsyncContextManager[KeptRun]:
+        """Change a run: the block gets it as it is stored now, changes it in place, and its end stores it.
+
+        Nobody else changes this run meanwhile, in any process: others wait. The block must be short, and awaits
+        nothing but memory. Where it raises, nothing is stored, and where it changed nothing, nothing is written.
+
+        Args:
+            thread_id: the thread.
+            run_id: the run.
+            flush: True: when the block has been left, the change survives a power cut. False: it survives the end of
+                this process, and is seen by others; a power cut may take it back, to what was stored before it.
+
+        Raises:
+            NotFound: there is no such run (`run_not_found`); perhaps no longer, the thread having been deleted.
+            InvalidRequest: as `read`.
+        """
+
+    @abstractmethod
+    async def page(self, thread_id: str, query: RunsQuery) -> RunPage:
+        """The runs of a thread by `(created_at, id)`, cut as `jan_core.pages.cut` does; damaged ones are left out.
+
+        Raises:
+            InvalidRequest: `after` or `before` names no run of the thread.
+        """
+
+    @abstractmethod
+    async def active(self, thread_id: str) -> KeptRun | None:
+        """The run of a thread that has not ended; None where all have.
+
+        It is asked before every message that is read or stored: where nothing changed since it was asked last, it
+        reads nothing from the disk, and a thread without runs costs one look at its folder.
+        """
+
+    @abstractmethod
+    def hold(self, thread_id: str, run_id: str) -> AbstractAsyncContextManager[bool]:
+        """The right to carry a run on, which at most one block in all processes has at a time.
+
+        The block gets True where it has the right, False where somebody else has it; it never waits for it. The right
+        ends with the block, and also with the process, however that ends. It hinders nobody from `changing` the run.
+        The run need not exist.
+        """
+
+    @abstractmethod
+    async def left(self) -> Sequence[tuple[str, str]]:
+        """Thread id and run id of every run that has not ended, also of those that somebody carries on.
+
+        It is durable as the runs themselves, and its cost grows with what it returns, not with what is stored. It may
+        name a run that has ended or is gone, once: reading or changing that run makes it forget it.
+        """
+
+    @abstractmethod
+    async def wished(self, thread_id: str, run_id: str) -> None:
+        """Return when the stored run is `cancelling`, or is gone; whoever stored that, within 0.2 seconds.
+
+        Asked by whoever holds the run, as long as it has not ended. It may be cancelled at any time.
+        """
+
+    @abstractmethod
+    async def put(self, kept: KeptRun) -> None:
+        """Store a run that has ended, durably, in place of one of the same id."""
+
+    @abstractmethod
+    async def clear(self, thread_id: str) -> None:
+        """Remove all runs of a thread, and what `left` and the keys know of them. Nothing where there are none."""

@@ -1,0 +1,205 @@
+"""Runs as tasks of a process, and of several processes on one store."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jan_runs import events
+
+from jan_core import call
+from jan_core.errors import Unavailable
+from jan_core.schemas.runs import KeptRun, ToolOutputsRequest
+
+from .conftest import FUNCTION, InMemory, Place, Talk, heard, names
+
+pytestmark = pytest.mark.anyio
+
+
+async def other(talk: Talk) -> Talk:
+    """Another process on the same place."""
+    made = Talk(talk.root, talk.place)
+    made.thread = talk.thread
+    return made
+
+
+class TestStart:
+    async def test_whoever_listens_at_once_hears_everything(self, talk: Talk) -> None:
+        async with talk:
+            await talk.say("one two")
+            run = await talk.run()
+            run = await talk.end(run)
+            feed = talk.stored._loop.start(talk.thread, run.id)
+            # It has ended, and that is what there is to hear.
+            assert names(await heard(feed)) == ["thread.run.completed"]
+
+    async def test_a_run_that_is_not_there_ends_the_feed(self, talk: Talk) -> None:
+        async with talk:
+            await talk.say("one")
+            assert await heard(talk.stored._loop.start(talk.thread, "run_x")) == []
+
+    async def test_several_at_once_each_in_its_thread(self, talk: Talk) -> None:
+        async with talk:
+            threads = [await talk.say({"say": ["a ", "b "], "rate": 20}) for _ in range(20)]
+            found = []
+            for thread in threads:
+                talk.thread = thread
+                found.append((thread, await talk.run()))
+            assert {one.status for _, one in found} == {"queued"}
+            for thread, run in found:
+                talk.thread = thread
+                assert (await talk.end(run)).status == "completed"
+                assert await talk.answers() == [("completed", "a b ")]
+
+    async def test_a_run_has_the_callers_name_and_not_its_key(self, talk: Talk) -> None:
+        seen: list[Any] = []
+        async with talk:
+            await talk.say("one")
+            plain = talk.jan.chat.create_stream
+
+            def asked(body: Any) -> Any:
+                seen.append(call.current())
+                return plain(body)
+
+            talk.jan.chat.create_stream = asked
+            call.enter(call.Call("req_1", key_name="home", idempotency_key="once"))
+            run = await talk.run()
+            await talk.end(run)
+        (context,) = seen
+        assert (context.request_id, context.key_name, context.idempotency_key) == ("req_1", "home", None)
+
+
+class TestStopping:
+    async def test_a_run_in_progress_is_left_and_what_it_said_is_kept(self, talk: Talk) -> None:
+        async with talk:
+            await talk.say({"say": ["a ", "b "], "hang": True})
+            run = await talk.run()
+            async with asyncio.timeout(5):
+                while await talk.answers() != [("in_progress", "a b ")]:
+                    await asyncio.sleep(0.005)
+        kept = KeptRun.model_validate_json(talk.place.runs[talk.thread][run.id])
+        assert kept.run.status == "in_progress"
+        assert "a b " in str(kept.request["saying"])
+        assert talk.engine.open == 0
+
+    async def test_what_is_started_then_says_so(self, talk: Talk) -> None:
+        async with talk:
+            await talk.say("one")
+            loop = talk.stored._loop
+        with pytest.raises(Unavailable):
+            await heard_after(loop.start(talk.thread, "run_1"))
+
+    async def test_the_runs_of_a_deleted_thread_stop(self, talk: Talk) -> None:
+        async with talk:
+            await talk.say({"say": ["a"], "hang": True})
+            run = await talk.run()
+            await asyncio.sleep(0.02)
+            await talk.jan.threads.delete(talk.thread)
+            async with asyncio.timeout(5):
+                while talk.stored._loop.carries(run.id) or talk.thread in talk.place.runs:
+                    await asyncio.sleep(0.005)
+            assert talk.engine.open == 0
+
+
+async def heard_after(feed: Any) -> list[Any]:
+    found = await heard(feed)
+    if feed.error is not None:
+        raise feed.error
+    return found
+
+
+class TestSeveralProcesses:
+    async def test_a_run_that_another_one_holds_is_waited_for(self, talk: Talk) -> None:
+        async with talk:
+            await talk.say({"say": ["a "] * 5, "rate": 50})
+            run = await talk.run()
+            async with await other(talk) as second:
+                feed = second.stored._loop.start(talk.thread, run.id)
+                assert names(await heard(feed)) == ["thread.run.completed"]
+                assert second.engine.asked == []
+            assert await talk.answers() == [("completed", "a " * 5)]
+
+    async def test_a_wish_to_cancel_reaches_the_one_that_holds_it(self, talk: Talk) -> None:
+        async with talk:
+            await talk.say({"say": ["a "], "hang": True})
+            run = await talk.run()
+            async with asyncio.timeout(5):
+                while not await talk.answers():
+                    await asyncio.sleep(0.005)
+            async with await other(talk) as second:
+                found = await second.jan.runs.cancel(talk.thread, run.id)
+                assert found.status == "cancelling"
+                assert (await second.end(run)).status == "cancelled"
+            assert talk.engine.open == 0
+            assert await talk.answers() == [("incomplete", "a ")]
+
+    async def test_outputs_given_elsewhere_go_on_there(self, talk: Talk) -> None:
+        async with talk:
+            await talk.say({"call": [{"name": "add"}]})
+            run = await talk.end(await talk.run(tools=[FUNCTION]))
+            async with await other(talk) as second:
+                assert run.required_action is not None
+                wanted = run.required_action.submit_tool_outputs.tool_calls[0].id
+                told = {"tool_outputs": [{"tool_call_id": wanted, "output": "three"}]}
+                body = ToolOutputsRequest.model_validate(told)
+                found = [one async for one in second.jan.runs.submit_tool_outputs_stream(talk.thread, run.id, body)]
+            assert names(found)[-1] == "thread.run.completed"
+            assert len(talk.engine.asked) == 1
+
+    async def test_a_run_ends_where_its_cancelled_turn_is_taken_by_nobody_else(self, talk: Talk) -> None:
+        async with talk:
+            await talk.say({"call": [{"name": "add"}]})
+            run = await talk.end(await talk.run(tools=[FUNCTION]))
+            async with await other(talk) as second:
+                await second.jan.runs.cancel(talk.thread, run.id)
+                assert (await second.end(run)).status == "cancelled"
+
+
+class TestExpiry:
+    async def test_outputs_in_time_take_the_timer_away(self, tmp_path: Path) -> None:
+        async with Talk(tmp_path, expires_seconds=30) as talk:
+            await talk.say({"call": [{"name": "add"}]})
+            run = await talk.end(await talk.run(tools=[FUNCTION]))
+            loop = talk.stored._loop
+            assert list(loop._timers) == [run.id]
+            assert run.required_action is not None
+            wanted = run.required_action.submit_tool_outputs.tool_calls[0].id
+            told = {"tool_outputs": [{"tool_call_id": wanted, "output": "three"}]}
+            await talk.jan.runs.submit_tool_outputs(talk.thread, run.id, ToolOutputsRequest.model_validate(told))
+            assert loop._timers == {}
+            assert (await talk.end(run)).status == "completed"
+
+    async def test_one_that_is_found_overdue_ends(self, tmp_path: Path, place: Place) -> None:
+        async with Talk(tmp_path, place) as talk:
+            await talk.say({"call": [{"name": "add"}]})
+            run = await talk.end(await talk.run(tools=[FUNCTION]))
+            kept = KeptRun.model_validate_json(place.runs[talk.thread][run.id])
+            kept.run = kept.run.model_copy(update={"expires_at": 5})
+            place.runs[talk.thread][run.id] = kept.model_dump_json()
+            feed = talk.stored._loop.start(talk.thread, run.id)
+            assert names(await heard(feed)) == ["thread.run.step.expired", "thread.run.expired"]
+
+
+class TestFaults:
+    async def test_a_store_that_fails_leaves_the_run_to_the_next_turn(self, talk: Talk) -> None:
+        async with talk:
+            store = talk.stored._store
+            assert isinstance(store, InMemory)
+            failing = True
+
+            async def fail(kept: KeptRun) -> None:
+                if failing and kept.run.status == "in_progress":
+                    raise OSError("no space left")
+
+            store.before_write = fail
+            await talk.say("one two")
+            run = await talk.run()
+            await talk.stored._loop.settled()
+            assert (await talk.jan.runs.retrieve(talk.thread, run.id)).status == "queued"
+            assert talk.engine.open == 0
+            failing = False
+            feed = talk.stored._loop.start(talk.thread, run.id, events.created(run))
+            assert names(await heard(feed))[-1] == "thread.run.completed"
+            assert await talk.answers() == [("completed", "one two ")]

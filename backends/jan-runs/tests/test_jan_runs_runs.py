@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jan_core.errors import Conflict, InvalidRequest, JanError, NotFound, Unavailable
+from jan_core.hookspecs import hookimpl
+from jan_core.schemas.messages import MessageRequest
+from jan_core.schemas.runs import (
+    RunStepQuery,
+    RunStepsQuery,
+    RunUpdate,
+    ThreadRunRequest,
+    ToolOutput,
+    ToolOutputsRequest,
+)
+from jan_core.schemas.threads import ThreadsQuery
+from tests.conversations import under
+from tests.parts import part, until
+
+from .conftest import FUNCTION, Talk, names, scripted, text_of
+
+pytestmark = pytest.mark.anyio
+
+
+def user(text: str) -> dict[str, Any]:
+    return {"role": "user", "content": text}
+
+
+async def threads(talk: Talk) -> list[str]:
+    return [one.id for one in (await talk.jan.threads.list(ThreadsQuery())).data]
+
+
+async def test_a_run_begins_queued_and_ends(talk: Talk) -> None:
+    async with talk:
+        await talk.say("one two")
+        run = await talk.run(metadata={"a": "b"})
+        assert (run.status, run.metadata) == ("queued", {"a": "b"})
+        assert run.id.startswith("run_")
+        assert (await talk.end(run)).status == "completed"
+        assert await talk.answers() == [("completed", "one two ")]
+
+
+async def test_additional_messages_come_first_and_once(talk: Talk) -> None:
+    async with talk:
+        await talk.say("first")
+        body = {"additional_messages": [user("second"), user("third word")]}
+        runs = [await under("key", lambda: talk.run(**body)) for _ in range(3)]
+        assert len({one.id for one in runs}) == 1
+        await talk.end(runs[0])
+        assert [text_of(one) for one in await talk.messages()] == ["first", "second", "third word", "third word "]
+        with pytest.raises(Conflict):
+            await under("key", lambda: talk.run())
+
+
+async def test_additional_messages_of_a_run_that_is_refused_are_not_there(talk: Talk) -> None:
+    async with talk:
+        await talk.say(scripted(say=["a"], hang=True))
+        run = await talk.run()
+        with pytest.raises(InvalidRequest) as refused:
+            await talk.run(additional_messages=[user("no")])
+        assert refused.value.code == "run_active"
+        for wrong in ({"assistant_id": "asst_none"}, {"tool_choice": "required"}):
+            with pytest.raises(JanError):
+                await talk.run(**wrong, additional_messages=[user("no")])
+        await talk.jan.runs.cancel(talk.thread, run.id)
+        await talk.end(run)
+        assert [one.role for one in await talk.messages()] == ["user", "assistant"]
+
+
+async def test_additional_messages_that_cannot_be_stored_leave_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(proceed: Any, message: Any) -> Any:
+        if text_of(message) == "full":
+            raise Unavailable("The disk is full.")
+        return await proceed(message)
+
+    plugin = part(monkeypatch, "full", wrap_messages=hookimpl(lambda settings, jan: {"put": refuse}))
+    async with Talk(tmp_path, plugins={"full": plugin}) as talk:
+        await talk.say("first")
+        with pytest.raises(Unavailable):
+            await talk.run(additional_messages=[user("second"), user("full")])
+        assert [text_of(one) for one in await talk.messages()] == ["first"]
+        (run,) = talk.place.runs[talk.thread]
+        assert (await talk.end(run)).status == "failed"
+        assert (await talk.end(await talk.run())).status == "completed"
+
+
+async def test_a_thread_and_its_run_in_one(talk: Talk) -> None:
+    async with talk:
+        thread: Any = {"messages": [user("hello you")], "metadata": {"a": "b"}}
+        body = ThreadRunRequest.model_validate({"assistant_id": "jan", "thread": thread})
+        run = await talk.jan.runs.create_thread(body)
+        talk.thread = run.thread_id
+        await talk.end(run)
+        assert await talk.answers() == [("completed", "hello you ")]
+        told = [event async for event in talk.jan.runs.create_thread_stream(body)]
+        assert names(told)[:2] == ["thread.created", "thread.run.created"]
+        assert told[0].data.id == told[1].data.thread_id != run.thread_id
+        repeated = [await under("key", lambda: talk.jan.runs.create_thread(body)) for _ in range(3)]
+        assert len({(one.id, one.thread_id) for one in repeated}) == 1
+        assert len(await threads(talk)) == 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"assistant_id": "asst_none"}, NotFound),
+        ({"assistant_id": "jan", "tool_choice": "required"}, InvalidRequest),
+        ({"assistant_id": "jan", "tools": [], "tool_choice": {"type": "file_search"}}, InvalidRequest),
+    ],
+)
+async def test_no_thread_is_made_for_a_run_that_cannot_be(talk: Talk, fields: Any, error: type[Exception]) -> None:
+    async with talk:
+        with pytest.raises(error):
+            await talk.jan.runs.create_thread(ThreadRunRequest.model_validate(fields))
+        assert await threads(talk) == []
+
+
+async def test_what_the_new_thread_sets_counts(talk: Talk) -> None:
+    async with talk:
+        for thread in (
+            {"model": "other", "parameters": {"temperature": 0.5}},
+            {"assistants": [{"assistant_id": "jan", "model": "other"}], "parameters": {"temperature": 0.5}},
+        ):
+            body = ThreadRunRequest.model_validate({"assistant_id": "jan", "thread": {**thread}})
+            run = await talk.jan.runs.create_thread(body)
+            assert (run.model, run.temperature) == ("other", 0.5)
+
+
+async def test_a_stream_that_is_asked_for_again_tells_how_it_ended(talk: Talk) -> None:
+    async with talk:
+        await talk.say("hello")
+        first = await under("key", talk.events)
+        again = await under("key", talk.events)
+        assert names(again) == ["thread.run.created", "thread.run.completed"]
+        assert again[0].data.id == again[1].data.id == first[0].data.id
+        assert again[0].data.status == "queued"
+        assert len(talk.engine.asked) == 1
+
+
+async def test_who_leaves_while_a_run_begins_leaves_it_going(talk: Talk) -> None:
+    async with talk:
+        for turns in range(12):
+            await talk.say("hello you")
+            asking = asyncio.create_task(talk.run() if turns % 2 else talk.events())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            await talk.stored._settled()
+            for run in list(talk.place.runs.get(talk.thread, {})):
+                assert (await talk.end(run)).status == "completed"
+
+
+async def test_outputs_of_tools(talk: Talk) -> None:
+    async with talk:
+        await talk.say(scripted(call=[{"name": "add"}]))
+        run = await talk.end(await talk.run(tools=[FUNCTION]))
+        assert run.required_action is not None
+        (call,) = run.required_action.submit_tool_outputs.tool_calls
+        jan = talk.jan
+
+        def outputs(*ids: str) -> ToolOutputsRequest:
+            return ToolOutputsRequest(tool_outputs=[ToolOutput(tool_call_id=one, output="seven") for one in ids])
+
+        for ids in ((), ("call_none",), (call.id, call.id)):
+            with pytest.raises(InvalidRequest):
+                await jan.runs.submit_tool_outputs(talk.thread, run.id, outputs(*ids))
+            assert (await jan.runs.retrieve(talk.thread, run.id)).status == "requires_action"
+        told = [one async for one in jan.runs.submit_tool_outputs_stream(talk.thread, run.id, outputs(call.id))]
+        assert names(told)[:2] == ["thread.run.step.completed", "thread.run.queued"]
+        assert names(told)[-1] == "thread.run.completed"
+        with pytest.raises(InvalidRequest):
+            await jan.runs.submit_tool_outputs(talk.thread, run.id, outputs(call.id))
+        assert await talk.answers() == [("completed", "seven ")]
+        steps = await talk.steps(run)
+        page = await jan.runs.list_steps(talk.thread, run.id, RunStepsQuery(limit=1))
+        assert (page.data, page.has_more) == ([steps[1]], True)
+        page = await jan.runs.list_steps(talk.thread, run.id, RunStepsQuery(limit=1, after=steps[1].id))
+        assert (page.data, page.has_more) == ([steps[0]], False)
+        found = await jan.runs.retrieve_step(talk.thread, run.id, steps[0].id, RunStepQuery())
+        assert found == steps[0]
+        with pytest.raises(NotFound) as missing:
+            await jan.runs.retrieve_step(talk.thread, run.id, "step_none", RunStepQuery())
+        assert (missing.value.code, missing.value.param) == ("step_not_found", "step_id")
+
+
+async def test_what_is_not_there(talk: Talk) -> None:
+    async with talk:
+        thread = await talk.say("hello")
+        for ask in (
+            lambda: talk.jan.runs.retrieve(thread, "run_none"),
+            lambda: talk.jan.runs.cancel(thread, "run_none"),
+            lambda: talk.jan.runs.update(thread, "run_none", RunUpdate(metadata={})),
+            lambda: talk.jan.runs.list_steps(thread, "run_none", RunStepsQuery()),
+            lambda: talk.jan.runs.kept(thread, "run_none"),
+        ):
+            with pytest.raises(NotFound) as missing:
+                await ask()
+            assert missing.value.code == "run_not_found"
+        talk.thread = "jan-1-none"
+        for asked in (talk.run(), talk.events(), talk.jan.runs.retrieve("jan-1-none", "run_none")):
+            with pytest.raises(NotFound) as missing:
+                await asked
+            assert missing.value.code == "thread_not_found"
+
+
+async def test_what_is_said_just_now(talk: Talk) -> None:
+    async with talk:
+        await talk.say(scripted(say=["a", "b"], hang=True))
+        assert await talk.jan.runs.unfinished(talk.thread) is None
+        run = await talk.run()
+
+        def said() -> bool:
+            message = talk.stored._loop.saying(run.id)
+            return message is not None and text_of(message) == "ab"
+
+        await until(said)
+        found = await talk.jan.runs.unfinished(talk.thread)
+        assert (found.run.id, found.message.status, text_of(found.message)) == (run.id, "in_progress", "ab")
+        with pytest.raises(InvalidRequest):
+            await talk.jan.messages.create(talk.thread, MessageRequest(role="user", content="no"))
+        kept = await talk.jan.runs.kept(talk.thread, run.id)
+        with pytest.raises(InvalidRequest) as refused:
+            await talk.jan.runs.put(kept)
+        assert refused.value.code == "run_not_ended"
+        await talk.jan.runs.clear(talk.thread)
+        assert await talk.jan.runs.unfinished(talk.thread) is None
+        assert talk.engine.open == 0
+
+
+async def test_a_run_in_a_thread_that_is_deleted_meanwhile(talk: Talk) -> None:
+    async with talk:
+        thread = await talk.say("hello")
+
+        async def delete(kept: Any) -> None:
+            talk.stored._store.before_write = None  # type: ignore[attr-defined]
+            await talk.jan.threads.delete(thread)
+
+        talk.stored._store.before_write = delete  # type: ignore[attr-defined]
+        with pytest.raises(NotFound):
+            await talk.run()
+        await talk.jan.reconciler.settled()
+        assert thread not in talk.place.runs
+
+
+async def test_a_new_thread_goes_where_its_run_cannot_be_stored(talk: Talk) -> None:
+    async with talk:
+
+        async def refuse(kept: Any) -> None:
+            raise Unavailable("The disk is full.")
+
+        talk.stored._store.before_write = refuse  # type: ignore[attr-defined]
+        body = ThreadRunRequest.model_validate({"assistant_id": "jan", "thread": {"messages": [user("hello")]}})
+        with pytest.raises(Unavailable):
+            await talk.jan.runs.create_thread(body)
+        assert await threads(talk) == []
+        with pytest.raises(Unavailable):
+            await under("key", lambda: talk.jan.runs.create_thread(body))
+        (thread,) = await threads(talk)
+        talk.stored._store.before_write = None  # type: ignore[attr-defined]
+        run = await under("key", lambda: talk.jan.runs.create_thread(body))
+        assert run.thread_id == thread
+        assert await threads(talk) == [thread]

@@ -1,0 +1,163 @@
+"""Keeps messages and runs apart: the layer of the kernel around `messages`, where `runs` is served.
+
+While a thread has a run that has not ended, nobody adds a message, and the answer that the run is saying can be read
+and listed as the newest message, `in_progress`. It is stored when it is whole; until then it exists in the run alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from jan_core.errors import InvalidRequest, NotFound
+
+if TYPE_CHECKING:
+    from jan_core.app import Jan
+    from jan_core.schemas.messages import Message, MessagePage, MessageRequest, MessagesQuery
+
+Proceed = Callable[..., Awaitable[Any]]
+
+
+class Answers:
+    """The layer of one app.
+
+    Args:
+        jan: gives `runs` and `threads`, wrapped.
+    """
+
+    def __init__(self, jan: Jan) -> None:
+        self._jan = jan
+
+    def wrappers(self) -> Mapping[str, Callable[..., Awaitable[Any]]]:
+        """What goes around the operations of `messages`, by name."""
+        return {"create": self._create, "retrieve": self._retrieve, "list": self._list}
+
+    async def _create(self, proceed: Proceed, thread_id: str, body: MessageRequest) -> Message:
+        unfinished = await self._jan.runs.unfinished(thread_id)
+        if unfinished is not None:
+            await self._jan.threads.check(thread_id)  # that of a deleted thread says nothing
+            raise InvalidRequest(
+                f"The thread {thread_id!r} takes no message while its run {unfinished.run.id!r} is "
+                f"{unfinished.run.status}; wait for its end, or cancel it.",
+                code="run_active",
+            )
+        message: Message = await proceed(thread_id, body)
+        return message
+
+    async def _retrieve(self, proceed: Proceed, thread_id: str, message_id: str) -> Message:
+        found: Message
+        try:
+            found = await proceed(thread_id, message_id)
+        except NotFound as error:
+            if error.code != "message_not_found":
+                raise
+            said = await self._said(thread_id)
+            if said is not None and said.id == message_id:
+                return said
+            found = await proceed(thread_id, message_id)  # it may have been stored between the two looks
+        return found
+
+    async def _list(self, proceed: Proceed, thread_id: str, query: MessagesQuery) -> MessagePage:
+        said = await self._said(thread_id)
+        page: MessagePage
+        if said is not None:
+            newest: MessagePage = await proceed(thread_id, _asked(query, order="desc", limit=1))
+            if newest.first_id != said.id:
+                return await _Listing(proceed, thread_id, query, said, newest).page()
+        page = await proceed(thread_id, query)
+        return page
+
+    async def _said(self, thread_id: str) -> Message | None:
+        unfinished = await self._jan.runs.unfinished(thread_id)
+        return unfinished.message if unfinished is not None else None
+
+
+class _Listing:
+    """A page of a thread whose newest message is still being said: as if it were stored.
+
+    Args:
+        proceed: lists what is stored.
+        thread_id: the thread.
+        query: what was asked for.
+        said: the message.
+        newest: the newest one that is stored, as a page.
+    """
+
+    def __init__(
+        self, proceed: Proceed, thread_id: str, query: MessagesQuery, said: Message, newest: MessagePage
+    ) -> None:
+        self._proceed, self._thread, self._query = proceed, thread_id, query
+        self._said, self._newest = said, newest
+
+    async def page(self) -> MessagePage:
+        """The page."""
+        query, here = self._query, self._said.id
+        if here in (query.after, query.before):
+            return await self._from_here()
+        found: MessagePage = await self._proceed(self._thread, query)
+        behind = query.before if query.order == "asc" else query.after  # beyond either, nothing newer is asked for
+        if behind is not None or not self._fits():
+            return found
+        if query.order == "asc":
+            return found if found.has_more else _joined(found, [], [self._said], query.limit)
+        if query.before is not None:  # the page right in front of a message: its end stays
+            return found if found.has_more else _joined(found, [self._said], [], query.limit, end=True)
+        return _joined(found, [self._said], [], query.limit)
+
+    async def _from_here(self) -> MessagePage:
+        """The page where a cursor names the message."""
+        query, here = self._query, self._said.id
+        older, other = ("before", query.after) if query.order == "asc" else ("after", query.before)
+        if other == here or getattr(query, older) != here:
+            for cursor in {query.after, query.before} - {None, here}:  # refused where it names nothing
+                await self._proceed(self._thread, _asked(query, after=cursor))
+            return _joined(None, [], [], query.limit)
+        if query.order == "asc":
+            if other is not None:
+                return await self._stored(_asked(query, after=other))
+            found = await self._stored(_asked(query, order="desc"))
+            found.data.reverse()
+            return _joined(found, [], [], query.limit)
+        if other is None:
+            return await self._stored(_asked(query))
+        # From the newest one on, up to another: the newest one itself, and what lies between the two.
+        first = self._newest.data[0] if self._newest.data else None
+        if first is None or first.id == other:
+            return await self._stored(_asked(query, after=other)) if first is None else _joined(None, [], [], 1)
+        found = await self._stored(_asked(query, after=first.id, before=other))
+        fitting = [first] if query.run_id in (None, first.run_id) else []
+        return _joined(found, fitting, [], query.limit)
+
+    async def _stored(self, query: MessagesQuery) -> MessagePage:
+        found: MessagePage = await self._proceed(self._thread, query)
+        return found
+
+    def _fits(self) -> bool:
+        return self._query.run_id in (None, self._said.run_id)
+
+
+def _asked(query: MessagesQuery, **changed: Any) -> MessagesQuery:
+    """The query without its cursors but those given."""
+    return query.model_copy(update={"after": None, "before": None, **changed})
+
+
+def _joined(
+    found: MessagePage | None, front: list[Message], back: list[Message], limit: int, *, end: bool = False
+) -> MessagePage:
+    """A page with messages in front of it and behind it that it does not have; cut to the limit, at `end` in front."""
+    from jan_core.schemas.messages import MessagePage
+
+    there = found.data if found is not None else []
+    ids = {one.id for one in there}
+    data = [
+        *(one for one in front if one.id not in ids),
+        *there,
+        *(one for one in back if one.id not in ids),
+    ]
+    shown = data[-limit:] if end else data[:limit]
+    return MessagePage(
+        data=shown,
+        first_id=shown[0].id if shown else None,
+        last_id=shown[-1].id if shown else None,
+        has_more=(found is not None and found.has_more) or len(data) > limit,
+    )

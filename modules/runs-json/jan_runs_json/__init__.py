@@ -1,0 +1,40 @@
+"""The runs endpoint on a plain folder of JSON files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jan_core.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from jan_core.app import Jan
+    from jan_core.check import Check
+    from jan_core.endpoints.runs import Runs
+
+
+@hookimpl
+def settings_model() -> type[BaseModel]:
+    """Return the model of `[runs-json]`."""
+    from jan_runs_json.settings import Settings
+
+    return Settings
+
+
+@hookimpl
+def provide_runs(settings: Any, jan: Jan) -> Runs:
+    """Return the runs of the root."""
+    from jan_runs.runs import StoredRuns
+
+    from jan_runs_json.store import RunsJson
+
+    return StoredRuns(jan, RunsJson(jan.root), expires_seconds=settings.expires_seconds)
+
+
+@hookimpl
+def doctor_checks(settings: Any, jan: Jan) -> list[Check]:
+    """Return the checks of the files of runs."""
+    from jan_runs_json.doctor import checks
+
+    return checks(jan.root)

@@ -1,0 +1,165 @@
+"""The files of runs: read where they are not what they were when they were last read, and written whole."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+from jan_core.folder.layout import Layout
+from jan_core.folder.names import check_name
+from jan_core.folder.objects import Damaged, read_object, write_object
+from jan_core.folder.shelf import Unread
+from jan_core.folder.signature import Signature, is_settled, signature
+from jan_core.schemas.runs import KeptRun
+from jan_runs_json.document import kept_of, values_of
+from jan_runs_json.names import ENDING
+
+RUNS = "runs"
+"""The folder of the runs, in the thread's folder."""
+REMEMBERED = 1024
+"""Runs that are not read again as long as their files do not change, at most."""
+BYTES = 16 << 20
+"""Bytes of files that are remembered, at most; beyond, the oldest are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was read of a run's file.
+
+    Attributes:
+        kept: the run; nobody changes it. None where it is damaged.
+        damage: what is wrong with it.
+    """
+
+    kept: KeptRun | None
+    damage: Damaged | None
+    seen: Signature | None
+    settled: bool
+
+    def item(self) -> KeptRun:
+        """The run.
+
+        Raises:
+            Damaged: it cannot be shown.
+        """
+        if self.kept is None:
+            assert self.damage is not None
+            raise Damaged(self.damage.path, self.damage.line, self.damage.what)
+        return self.kept
+
+
+class RunFiles:
+    """The files of the runs of one root. May be used by several threads at once.
+
+    Args:
+        layout: of the root.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._lock = threading.Lock()
+        self._found: OrderedDict[str, Found] = OrderedDict()
+        self._size = 0
+
+    def folder(self, thread_id: str) -> str:
+        """Where the runs of a thread are, or would be.
+
+        Raises:
+            InvalidRequest: the id cannot be one; code `invalid_id`.
+        """
+        return os.path.join(self._layout.thread_folder(thread_id), RUNS)
+
+    def path(self, thread_id: str, run_id: str) -> str:
+        """Where a run is, or would be.
+
+        Raises:
+            InvalidRequest: an id cannot be one; code `invalid_id`.
+        """
+        return os.path.join(self.folder(thread_id), check_name(run_id, param="run_id") + ENDING)
+
+    def find(self, thread_id: str, run_id: str, *, may_read: bool) -> Found | None:
+        """What the file of a run holds now; None where there is none. Blocks where it may read.
+
+        Raises:
+            InvalidRequest: an id cannot be one.
+            Unread: the file must be read, and may not.
+            OSError: it cannot be read.
+        """
+        path = self.path(thread_id, run_id)
+        known = self._found.get(path)
+        now = signature(path)
+        if known is not None and known.settled and known.seen == now:
+            return known
+        if now is None:
+            self.drop(path)
+            return None
+        if not may_read:
+            raise Unread
+        return self.read(thread_id, run_id, path)
+
+    def read(self, thread_id: str, run_id: str, path: str) -> Found | None:
+        """Read the file of a run; None where there is none. Blocks.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        now = time.time_ns()
+        kept, damage, seen = None, None, signature(path)
+        try:
+            values, seen, content = read_object(path)
+            kept = kept_of(thread_id, run_id, path, values, content)
+        except Damaged as error:
+            damage = error
+        except FileNotFoundError:
+            self.drop(path)
+            return None
+        return self._keep(path, Found(kept, damage, seen, is_settled(seen, now)))
+
+    def write(self, kept: KeptRun, path: str, *, lasting: bool = True) -> None:
+        """Write the file of a run, under the lock of its thread. Blocks.
+
+        Args:
+            kept: the run.
+            path: of its file. Its folder must exist.
+            lasting: see `replace_file`.
+
+        Raises:
+            Damaged: there is a file already, and it cannot be read; it is left alone.
+            OSError: it could not be written.
+        """
+        before: dict[str, Any] = {}
+        try:
+            before = read_object(path)[0]
+        except FileNotFoundError:
+            pass
+        write_object(path, values_of(kept, before), lasting=lasting)
+        self.drop(path)
+
+    def time_made(self, thread_id: str, run_id: str, path: str) -> int | None:
+        """When a run was made; None where its file does not say it. Blocks."""
+        try:
+            found = self.read(thread_id, run_id, path)
+        except OSError:
+            return None
+        return None if found is None or found.kept is None else found.kept.run.created_at
+
+    def drop(self, path: str) -> None:
+        """Forget what was read of a file."""
+        with self._lock:
+            old = self._found.pop(path, None)
+            if old is not None and old.seen is not None:
+                self._size -= old.seen[1]
+
+    def _keep(self, path: str, found: Found) -> Found:
+        self.drop(path)
+        with self._lock:
+            self._found[path] = found
+            self._size += found.seen[1] if found.seen is not None else 0
+            while len(self._found) > REMEMBERED or (self._size > BYTES and len(self._found) > 1):
+                _, old = self._found.popitem(last=False)
+                self._size -= old.seen[1] if old.seen is not None else 0
+        return found

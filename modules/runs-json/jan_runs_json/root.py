@@ -1,0 +1,266 @@
+"""The runs of one root: what is done to their files under the lock of their thread. Everything here blocks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+
+from jan_core.errors import InvalidRequest, JanError, NotFound
+from jan_core.folder.calls import DISK
+from jan_core.folder.keys import KeptReplies
+from jan_core.folder.layout import Layout
+from jan_core.folder.locks import Locks
+from jan_core.folder.removal import remove_folder
+from jan_core.folder.shelf import Unread
+from jan_core.idempotency import Once
+from jan_core.schemas.runs import KeptRun
+from jan_runs_json.files import RunFiles
+from jan_runs_json.names import RunNames
+from jan_runs_json.notes import Notes
+
+Known = Callable[[str], RunNames | None]
+"""Gives the names of the runs in a folder, where somebody keeps them."""
+
+
+class RunRoot:
+    """The runs of one root. May be used by several threads, and processes, at once.
+
+    Args:
+        root: the root folder.
+        names: is told of every run that is written.
+        beside: runs what can be done at the same time, and waits for no lock; None does one after the other.
+    """
+
+    def __init__(self, root: Path, names: Known, beside: Executor | None = None) -> None:
+        self.layout = Layout(root)
+        self.locks = Locks(Path(self.layout.root))
+        self.files = RunFiles(self.layout)
+        self.notes = Notes(self.layout)
+        self._kept = KeptReplies(self.layout)
+        self._known = names
+        self._beside = beside
+
+    def names(self, folder: str) -> RunNames:
+        """The names of the runs in a folder, as far as they are known; otherwise some that nobody keeps."""
+        known = self._known(folder)
+        return RunNames(folder, lambda path: None) if known is None else known
+
+    def begin(self, kept: KeptRun, path: str, asked: Once | None) -> KeptRun:
+        """As `RunStore.begin`.
+
+        Args:
+            kept: the run.
+            path: where its file is to be.
+            asked: the wish that the request be done once.
+
+        Raises:
+            Conflict, InvalidRequest: as there.
+            Locked, OSError: it was not begun.
+        """
+        run, folder = kept.run, os.path.dirname(path)
+        self.layout.check_writable(folder)
+        with self.locks.hold(run.thread_id):
+            if asked is not None:
+                first = self._repeated(run.thread_id, asked)
+                if first is not None:
+                    return first
+            active = self.active(run.thread_id, may_read=True)
+            if active is not None:
+                raise InvalidRequest(
+                    f"The thread {run.thread_id!r} has a run that has not ended, {active.run.id!r}: wait for its end, "
+                    "or cancel it.",
+                    param="thread_id",
+                    code="run_active",
+                )
+            self.layout.make_folder(folder)
+            if asked is not None:
+                self._kept.begin(asked.key, asked.fingerprint, kept.model_dump(mode="json"))
+            self.notes.add(run.thread_id, run.id)
+            try:
+                flushed = None if self._beside is None else self._beside.submit(self.notes.flush)
+                try:
+                    with self.names(folder).changing(run.id, run.created_at):
+                        self.files.write(kept, path)
+                finally:
+                    self.notes.flush() if flushed is None else flushed.result()
+            except BaseException:
+                # What is in place without being flushed was not begun either.
+                for undo in (partial(DISK.unlink, path), partial(self.notes.remove, run.thread_id)):
+                    try:
+                        undo()
+                    except OSError:
+                        pass
+                raise
+        return kept
+
+    def _repeated(self, thread_id: str, asked: Once) -> KeptRun | None:
+        """What was kept under a key; None where nothing was, or the attempt broke off before the run was there."""
+        note = self._kept.find(asked.key)
+        if note is None:
+            return None
+        asked.check(note.fingerprint)
+        try:
+            first = KeptRun.model_validate(note.reply)
+            path = self.files.path(thread_id, first.run.id)
+        except (ValueError, JanError):
+            return None
+        if not os.path.exists(path):
+            return None
+        # Who wrote them may have been killed before their names were on the disk.
+        self._kept.secure(asked.key)
+        DISK.sync_folder(os.path.dirname(path))
+        return first
+
+    def enter(self, thread_id: str, run_id: str, path: str, entered: list[AbstractContextManager[None]]) -> KeptRun:
+        """Take the thread's lock, and read a run under it.
+
+        Args:
+            thread_id: the thread.
+            run_id: the run.
+            path: of its file.
+            entered: gets the lock; whoever calls this leaves it.
+
+        Raises:
+            NotFound: there is no such run.
+            Damaged: it cannot be read.
+            Locked, OSError: the lock cannot be had.
+        """
+        self.layout.check_writable(path)
+        lock = self.locks.hold(thread_id)
+        lock.__enter__()
+        entered.append(lock)
+        found = self.files.find(thread_id, run_id, may_read=True)
+        if found is None:
+            raise _not_found(thread_id, run_id)
+        return found.item()
+
+    def store(self, kept: KeptRun, path: str, *, lasting: bool = True) -> None:
+        """Write a run, and see to its note. The thread's lock is held.
+
+        Args:
+            kept: the run.
+            path: of its file. The folder must exist.
+            lasting: see `replace_file`.
+
+        Raises:
+            Damaged: there is a file already, and it cannot be read.
+            OSError: it was not written.
+        """
+        run, folder = kept.run, os.path.dirname(path)
+        noted = self.notes.find(run.thread_id, may_read=True)
+        if not run.ended and noted is None:
+            self._note(run.thread_id, run.id)
+        with self.names(folder).changing(run.id, run.created_at):
+            self.files.write(kept, path, lasting=lasting)
+        if run.ended and noted == run.id:
+            try:
+                self.notes.remove(run.thread_id)
+            except OSError:
+                pass  # what its file says counts; whoever finds the note removes it
+
+    def tidy(self, thread_id: str, run_id: str, path: str) -> None:
+        """Bring the note of a thread in step with one of its runs.
+
+        Raises:
+            Locked, OSError: it could not be done.
+            InvalidRequest: the path leads out of the root.
+        """
+        self.layout.check_writable(path)
+        with self.locks.hold(thread_id):
+            found = self.files.find(thread_id, run_id, may_read=True)
+            noted = self.notes.find(thread_id, may_read=True)
+            goes_on = found is not None and found.kept is not None and not found.kept.run.ended
+            if not goes_on and noted == run_id:
+                self.notes.remove(thread_id)
+            elif goes_on and noted != run_id and self.active(thread_id, may_read=True) is None:
+                self._note(thread_id, run_id)
+
+    def clear(self, thread_id: str, folder: str) -> None:
+        """Remove the runs of a thread, its note, and its folder where nothing else is in it.
+
+        Raises:
+            Locked, OSError: a part of it is still there.
+            InvalidRequest: the folder leads out of the root.
+        """
+        with self.locks.hold(thread_id):
+            self.notes.remove(thread_id)
+            above = os.path.dirname(folder)
+            if not os.path.isdir(above) or os.path.islink(above):
+                return  # what lies behind a link is not the thread's: its deletion takes the link away
+            self.layout.check_writable(above)
+            if not os.path.lexists(folder):
+                return
+            remove_folder(folder)
+            try:
+                DISK.rmdir(above)
+            except OSError:  # the thread itself is kept in it
+                return
+            DISK.sync_folder(os.path.dirname(above))
+
+    def left(self) -> list[tuple[str, str]]:
+        """Thread and run of every note."""
+        found = []
+        for thread_id in self.notes.threads():
+            run_id = self.notes.find(thread_id, may_read=True)
+            if run_id == "":
+                run_id = self._mended(thread_id)
+            if run_id is not None:
+                found.append((thread_id, run_id))
+        return found
+
+    def _mended(self, thread_id: str) -> str | None:
+        """The run that a damaged note is about; the note says it again, or is gone."""
+        with self.locks.hold(thread_id):
+            run_id = self.notes.find(thread_id, may_read=True)
+            if run_id != "":
+                return run_id
+            run_id = self._lost(thread_id)
+            if run_id is None:
+                self.notes.remove(thread_id)
+            else:
+                self._note(thread_id, run_id)
+            return run_id
+
+    def active(self, thread_id: str, *, may_read: bool) -> KeptRun | None:
+        """The run of a thread that has not ended, for nobody to change; None where there is none.
+
+        Args:
+            thread_id: a checked name.
+            may_read: whether files may be read.
+
+        Raises:
+            Unread: one must be read, and may not.
+            OSError: one cannot be read.
+        """
+        run_id = self.notes.find(thread_id, may_read=may_read)
+        if run_id == "":
+            if not may_read:
+                raise Unread
+            run_id = self._lost(thread_id)
+        if run_id is None:
+            return None
+        found = self.files.find(thread_id, run_id, may_read=may_read)
+        # A damaged one costs itself alone.
+        return None if found is None or found.kept is None or found.kept.run.ended else found.kept
+
+    def _note(self, thread_id: str, run_id: str) -> None:
+        self.notes.add(thread_id, run_id)
+        self.notes.flush()
+
+    def _lost(self, thread_id: str) -> str | None:
+        """The newest run of a thread that has not ended, where the note says only that there may be one."""
+        names = self.names(self.files.folder(thread_id))
+        names.refresh(again=True)
+        for run_id in names.names(None, None, len(names), newest_first=True):
+            found = self.files.find(thread_id, run_id, may_read=True)
+            if found is not None and found.kept is not None and not found.kept.run.ended:
+                return run_id
+        return None
+
+
+def _not_found(thread_id: str, run_id: str) -> NotFound:
+    return NotFound(f"There is no run {run_id!r} in the thread {thread_id!r}.", param="run_id", code="run_not_found")

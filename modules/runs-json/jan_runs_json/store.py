@@ -1,0 +1,301 @@
+"""Where runs are kept in the root: `threads/<thread-id>/runs/<run-id>.json`, one file a run and its steps."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+import anyio.to_thread
+from jan_runs.store import RunStore
+from typing_extensions import override
+
+from jan_core.errors import JanError
+from jan_core.folder.faults import answered
+from jan_core.folder.lock_file import Taken
+from jan_core.folder.lock_file import hold as hold_file
+from jan_core.folder.names import check_name
+from jan_core.folder.objects import Damaged
+from jan_core.folder.shelf import Asked, Shelf, Unread
+from jan_core.idempotency import Once
+from jan_core.schemas.runs import KeptRun, Run, RunPage, RunsQuery
+from jan_runs_json.names import RunNames
+from jan_runs_json.root import RunRoot
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+T = TypeVar("T")
+
+WORKERS = 16
+"""Threads that write, at most, and again as many that wait for a turn to; each waits for the disk most of the time."""
+READERS = 4
+"""Threads that read what cannot be read at once, at most."""
+LISTED = 64
+"""Threads of the API whose runs are known in order, at most."""
+NAMES = 200_000
+"""Runs in all that are known in order, at most; beyond, those of the thread asked for longest ago are forgotten."""
+LOOK = 0.1
+"""Seconds between two looks for what another process wishes of a run."""
+
+
+class RunsJson(RunStore):
+    """Runs in files, a folder of them in each thread's folder. It is used from one event loop.
+
+    Args:
+        root: the root folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        # Pools of our own: a thread goes on when its request is given up, and counts for as long as it does. Who has
+        # a thread's lock writes in a pool of its own, where nobody waits for that lock.
+        self._waiting = ThreadPoolExecutor(WORKERS, "runs-wait")
+        self._writers = ThreadPoolExecutor(WORKERS, "runs-write")
+        self._readers = ThreadPoolExecutor(READERS, "runs-read")
+        self._root = RunRoot(root, self._names, self._writers)
+        self._listing = anyio.CapacityLimiter(READERS)
+        self._turns: dict[str, tuple[asyncio.Lock, list[None]]] = {}
+        self._shelves: OrderedDict[str, tuple[RunNames, Shelf[Run]]] = OrderedDict()
+        self._wished: dict[str, asyncio.Event] = {}
+
+    @override
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for _, shelf in self._shelves.values():
+            await shelf.__aexit__(kind, error, traceback)
+        for pool in (self._waiting, self._writers, self._readers):
+            await anyio.to_thread.run_sync(pool.shutdown)
+
+    @override
+    async def begin(self, kept: KeptRun, asked: Once | None) -> KeptRun:
+        run = kept.run
+        path = self._root.files.path(run.thread_id, run.id)
+        async with self._turn(run.thread_id):
+            with answered(f"The run was not begun in the thread {run.thread_id!r}"):
+                return await self._to_end(self._waiting, partial(self._root.begin, kept, path, asked))
+
+    @override
+    async def read(self, thread_id: str, run_id: str) -> KeptRun | None:
+        path = self._root.files.path(thread_id, run_id)
+        kept = await self._find(thread_id, run_id)
+        if kept is None or kept.run.ended:
+            if self._root.notes.may_name(thread_id, run_id):
+                await self._tidy(thread_id, run_id, path)
+        elif not self._root.notes.may_name(thread_id, run_id):
+            # It was copied in by hand, or its note was removed: it is to go on, or end, like any other.
+            await self._tidy(thread_id, run_id, path)
+            kept = await self._find(thread_id, run_id)
+        return None if kept is None else kept.model_copy(deep=True)
+
+    @asynccontextmanager
+    async def _changing(self, thread_id: str, run_id: str, flush: bool) -> AsyncIterator[KeptRun]:
+        path = self._root.files.path(thread_id, run_id)
+        async with self._turn(thread_id):
+            entered: list[AbstractContextManager[None]] = []
+            with answered(_which(run_id, "was not changed"), param="run_id"):
+                try:
+                    found = await self._to_end(
+                        self._waiting, partial(self._root.enter, thread_id, run_id, path, entered)
+                    )
+                    kept = found.model_copy(deep=True)
+                    yield kept
+                    if kept != found:
+                        store = partial(self._root.store, kept, path, lasting=flush)
+                        await self._to_end(self._writers, store)
+                        if kept.run.status == "cancelling" and path in self._wished:
+                            self._wished[path].set()
+                finally:
+                    for lock in entered:
+                        lock.__exit__(None, None, None)
+
+    @override
+    def changing(self, thread_id: str, run_id: str, *, flush: bool = True) -> AbstractAsyncContextManager[KeptRun]:
+        return self._changing(thread_id, run_id, flush)
+
+    @override
+    async def page(self, thread_id: str, query: RunsQuery) -> RunPage:
+        names, shelf = self._shelf(thread_id)
+        asked = Asked(query.limit, query.order, query.after, query.before)
+
+        def look(run_id: str, may_read: bool) -> Run | None:
+            try:
+                found = self._root.files.find(thread_id, run_id, may_read=may_read)
+            except OSError:
+                return None
+            if found is None or found.kept is None:
+                return None
+            names.learn(run_id, found.kept.run.created_at)
+            return found.kept.run.model_copy(deep=True)
+
+        with answered(f"The runs of the thread {thread_id!r} cannot be listed"):
+            leaf = await shelf.page(asked, look)
+        return RunPage(data=leaf.items, first_id=leaf.first, last_id=leaf.last, has_more=leaf.has_more)
+
+    @override
+    async def active(self, thread_id: str) -> KeptRun | None:
+        check_name(thread_id, param="thread_id")
+        try:
+            found = self._root.active(thread_id, may_read=False)
+        except Unread:
+            with answered(f"The runs of the thread {thread_id!r} cannot be read"):
+                found = await self._read(partial(self._root.active, thread_id, may_read=True))
+        return None if found is None else found.model_copy(deep=True)
+
+    @override
+    def hold(self, thread_id: str, run_id: str) -> AbstractAsyncContextManager[bool]:
+        check_name(thread_id, param="thread_id")
+        return self._hold(check_name(run_id, param="run_id"))
+
+    @asynccontextmanager
+    async def _hold(self, run_id: str) -> AsyncIterator[bool]:
+        lock = hold_file(self._root.locks.folder / f"run.{run_id}")
+        entered: list[bool] = []
+
+        def enter() -> None:
+            self._root.layout.make_folder(str(self._root.locks.folder))
+            lock.__enter__()
+            entered.append(True)
+
+        try:
+            try:
+                with answered(_which(run_id, "cannot be carried on")):
+                    await self._to_end(self._writers, enter)
+            except Taken:
+                yield False
+                return
+            yield True
+        finally:
+            if entered:
+                await self._to_end(self._writers, partial(lock.__exit__, None, None, None))
+
+    @override
+    async def left(self) -> Sequence[tuple[str, str]]:
+        return await self._read(self._root.left)
+
+    @override
+    async def wished(self, thread_id: str, run_id: str) -> None:
+        path = self._root.files.path(thread_id, run_id)
+        event = self._wished.setdefault(path, asyncio.Event())
+        try:
+            while True:
+                event.clear()
+                try:
+                    kept = await self._find(thread_id, run_id)
+                except JanError:  # a person is writing it
+                    pass
+                else:
+                    if kept is None or kept.run.status == "cancelling":
+                        return
+                try:
+                    await asyncio.wait_for(event.wait(), LOOK)
+                except TimeoutError:
+                    continue
+        finally:
+            if self._wished.get(path) is event:
+                del self._wished[path]
+
+    @override
+    async def put(self, kept: KeptRun) -> None:
+        run = kept.run
+        path = self._root.files.path(run.thread_id, run.id)
+
+        def work() -> None:
+            folder = os.path.dirname(path)
+            self._root.layout.check_writable(folder)
+            self._root.layout.make_folder(folder)
+            with self._root.locks.hold(run.thread_id):
+                self._root.store(kept, path)
+
+        async with self._turn(run.thread_id):
+            with answered(_which(run.id, "was not stored"), param="run_id"):
+                await self._to_end(self._waiting, work)
+
+    @override
+    async def clear(self, thread_id: str) -> None:
+        folder = self._root.files.folder(thread_id)
+        async with self._turn(thread_id):
+            with answered(f"The runs of the thread {thread_id!r} were not removed"):
+                await self._to_end(self._waiting, partial(self._root.clear, thread_id, folder))
+        self._shelves.pop(folder, None)
+        for path, event in self._wished.items():
+            if os.path.dirname(path) == folder:
+                event.set()
+
+    async def _tidy(self, thread_id: str, run_id: str, path: str) -> None:
+        try:
+            async with self._turn(thread_id):
+                await self._to_end(self._waiting, partial(self._root.tidy, thread_id, run_id, path))
+        except (OSError, Damaged, JanError):
+            pass  # nobody who reads a run needs its note
+
+    async def _find(self, thread_id: str, run_id: str) -> KeptRun | None:
+        find = partial(self._root.files.find, thread_id, run_id)
+        with answered(_which(run_id, "cannot be read"), param="run_id"):
+            try:
+                found = find(may_read=False)
+            except Unread:
+                found = await self._read(partial(find, may_read=True))
+            return None if found is None else found.item()
+
+    def _shelf(self, thread_id: str) -> tuple[RunNames, Shelf[Run]]:
+        folder = self._root.files.folder(thread_id)
+        known = self._shelves.pop(folder, None)
+        if known is None:
+
+            def read_time(path: str) -> int | None:
+                return self._root.files.time_made(thread_id, os.path.basename(path).removesuffix(".json"), path)
+
+            names = RunNames(folder, read_time)
+            known = names, Shelf(names, names.knows, self._listing)
+        self._shelves[folder] = known
+        while len(self._shelves) > LISTED or (
+            len(self._shelves) > 1 and sum(len(names) for names, _ in self._shelves.values()) > NAMES
+        ):
+            self._shelves.popitem(last=False)
+        return known
+
+    def _names(self, folder: str) -> RunNames | None:
+        known = self._shelves.get(folder)
+        return None if known is None else known[0]
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+
+    async def _to_end(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        """What work in a thread gives. Who is cancelled meanwhile waits for its end, and is cancelled then."""
+        future = asyncio.get_running_loop().run_in_executor(pool, work)
+        cancelled: asyncio.CancelledError | None = None
+        while not future.done():
+            try:
+                await asyncio.wait([future])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            future.exception()
+            raise cancelled
+        return future.result()
+
+    @asynccontextmanager
+    async def _turn(self, thread_id: str) -> AsyncIterator[None]:
+        """Wait here for the writers that came before, not in a thread that others could use."""
+        lock, waiting = self._turns.setdefault(thread_id, (asyncio.Lock(), []))
+        waiting.append(None)
+        try:
+            async with lock:
+                yield
+        finally:
+            waiting.pop()
+            if not waiting:
+                del self._turns[thread_id]
+
+
+def _which(run_id: str, what: str) -> str:
+    return f"The run {ascii(run_id)[:200]} {what}"

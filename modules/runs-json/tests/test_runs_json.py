@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from jan_core.app import Jan
+from jan_core.testing.contract.runs import RunsContract
+
+
+class TestRunsJson(RunsContract):
+    def make(self, tmp_path: Path) -> Jan:
+        return self.app(tmp_path, "runs-json")
