@@ -33,6 +33,7 @@ def test_the_defaults_stand_there_commented_out(jan: Call, tmp_path: Path) -> No
             "embeddings": "embeddings-llamacpp",
             "messages": "messages-json",
             "models": "models-json",
+            "runs": "runs-json",
             "threads": "threads-json",
         },
         "plugins": {"use": []},

@@ -66,6 +66,8 @@ def main(file: str) -> int:
     except Exception as error:  # whatever an author's class does
         print(f"{type(error).__name__}: {'; '.join(str(error).splitlines())}", file=sys.stderr)
         return 1
+    finally:
+        logging.disable(logging.NOTSET)
     print(json.dumps(found))
     return 0
 

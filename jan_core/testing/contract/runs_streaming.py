@@ -122,10 +122,8 @@ class RunsStreaming(OfRuns):
         for number in (1, 2, 3, 5, 8, 9):
             thread = await case.thread(script(say=["a", "b", "c", "d"], rate=100))
             async with aclosing(case.tested.create_stream(thread, body)) as events:  # type: ignore[attr-defined]
-                for _ in range(number):
-                    run = await anext(events)
-            (run,) = await case.runs(thread)
-            await case.ended(thread, run["id"])
+                told = [await anext(events) for _ in range(number)]
+            await case.ended(thread, told[0].data.id)
             same("the answer", (await case.texts(thread))[1], "abcd")
         thread = await case.thread(script(say=["a", "b", "c", "d"], rate=50))
         listening = asyncio.create_task(case.listened("runs.create_stream", thread, body))
