@@ -42,6 +42,7 @@ const cases = {
     const steps = (await runs.steps.list(run.id, { thread_id: on })).data;
     const step = await runs.steps.retrieve(steps[0].id, { thread_id: on, run_id: run.id });
     const changed = await runs.update(run.id, { thread_id: on, metadata: { a: "b" } });
+    await assistants.delete(made.id);
     return {
       run: told(run),
       answer: await answer(on),

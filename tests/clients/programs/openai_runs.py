@@ -60,6 +60,7 @@ def polled() -> dict[str, Any]:
     steps = [one.model_dump() for one in runs.steps.list(run.id, thread_id=on)]
     step = runs.steps.retrieve(steps[0]["id"], thread_id=on, run_id=run.id)
     changed = runs.update(run.id, thread_id=on, metadata={"a": "b"})
+    assistants.delete(made.id)
     return {
         "run": told(run),
         "answer": answer(on),
