@@ -114,7 +114,7 @@ PAGES = {
         [
             Part("jan_core.folder"),
             *_folder("names", "layout", "objects", "replace", "locks", "lock_file", "lists", "catalogue", "shelf"),
-            *_folder("records", "fields", "keys", "tombstones", "removal", "signature", "faults", "doctor"),
+            *_folder("records", "fields", "keys", "tombstones", "removal", "signature", "faults", "turns", "doctor"),
             *_folder(calls=["DISK"], elements=["scan", "Scanned"], homes=["THREADS", "location_fault"]),
             *_folder(views=["Element", "Holding", "ListView"]),
         ],

@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,6 +22,7 @@ from jan_core.folder.lists import Change, Lists
 from jan_core.folder.locks import Locks
 from jan_core.folder.names import check_name
 from jan_core.folder.objects import Damaged
+from jan_core.folder.turns import Turns
 from jan_core.folder.views import ListView
 from jan_core.idempotency import Once, once
 from jan_core.ids import new_id, now
@@ -38,7 +38,6 @@ from jan_messages_json.pages import page
 from jan_messages_json.stored import changed, element, fault_of, first_reply, kept_of, message_of, name_of_key, names
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from types import TracebackType
 
     from jan_core.app import Jan
@@ -69,7 +68,7 @@ class MessagesJson(Messages):
         # Pools of our own: a thread goes on when its request is given up, and counts for as long as it does.
         self._writers = ThreadPoolExecutor(WRITERS, "messages-write")
         self._readers = ThreadPoolExecutor(READERS, "messages-read")
-        self._turns: dict[str, tuple[asyncio.Lock, list[None]]] = {}
+        self._turns = Turns()
 
     @override
     async def __aexit__(
@@ -251,22 +250,9 @@ class MessagesJson(Messages):
                 return await asyncio.get_running_loop().run_in_executor(self._readers, read)
 
     async def _write(self, thread_id: str, work: Callable[[], T]) -> T:
-        async with self._turn(thread_id):
+        async with self._turns.of(thread_id):
             with answered(f"The messages of the thread {thread_id!r} were not changed"):
                 return await asyncio.get_running_loop().run_in_executor(self._writers, work)
-
-    @asynccontextmanager
-    async def _turn(self, thread_id: str) -> AsyncIterator[None]:
-        """Wait here for the writers that came before, not in a thread that others could use."""
-        lock, waiting = self._turns.setdefault(thread_id, (asyncio.Lock(), []))
-        waiting.append(None)
-        try:
-            async with lock:
-                yield
-        finally:
-            waiting.pop()
-            if not waiting:
-                del self._turns[thread_id]
 
     def _path(self, thread_id: str, *, write: bool = False) -> str:
         path = os.path.join(self._layout.thread_folder(thread_id), FILE)

@@ -24,6 +24,7 @@ from jan_core.folder.lock_file import hold as hold_file
 from jan_core.folder.names import check_name
 from jan_core.folder.objects import Damaged
 from jan_core.folder.shelf import Asked, Shelf, Unread
+from jan_core.folder.turns import Turns
 from jan_core.idempotency import Once
 from jan_core.schemas.runs import KeptRun, Run, RunPage, RunsQuery
 from jan_runs_json.names import RunNames
@@ -61,7 +62,7 @@ class RunsJson(RunStore):
         self._readers = ThreadPoolExecutor(READERS, "runs-read")
         self._root = RunRoot(root, self._names, self._writers)
         self._listing = anyio.CapacityLimiter(READERS)
-        self._turns: dict[str, tuple[asyncio.Lock, list[None]]] = {}
+        self._turns = Turns()
         self._shelves: OrderedDict[str, tuple[RunNames, Shelf[Run]]] = OrderedDict()
         self._wished: dict[str, asyncio.Event] = {}
 
@@ -78,7 +79,7 @@ class RunsJson(RunStore):
     async def begin(self, kept: KeptRun, asked: Once | None) -> KeptRun:
         run = kept.run
         path = self._root.files.path(run.thread_id, run.id)
-        async with self._turn(run.thread_id):
+        async with self._turns.of(run.thread_id):
             with answered(f"The run was not begun in the thread {run.thread_id!r}"):
                 return await self._to_end(self._waiting, partial(self._root.begin, kept, path, asked))
 
@@ -98,7 +99,7 @@ class RunsJson(RunStore):
     @asynccontextmanager
     async def _changing(self, thread_id: str, run_id: str, flush: bool) -> AsyncIterator[KeptRun]:
         path = self._root.files.path(thread_id, run_id)
-        async with self._turn(thread_id):
+        async with self._turns.of(thread_id):
             entered: list[AbstractContextManager[None]] = []
             with answered(_which(run_id, "was not changed"), param="run_id"):
                 try:
@@ -214,14 +215,14 @@ class RunsJson(RunStore):
             with self._root.locks.hold(run.thread_id):
                 self._root.store(kept, path)
 
-        async with self._turn(run.thread_id):
+        async with self._turns.of(run.thread_id):
             with answered(_which(run.id, "was not stored"), param="run_id"):
                 await self._to_end(self._waiting, work)
 
     @override
     async def clear(self, thread_id: str) -> None:
         folder = self._root.files.folder(thread_id)
-        async with self._turn(thread_id):
+        async with self._turns.of(thread_id):
             with answered(f"The runs of the thread {thread_id!r} were not removed"):
                 await self._to_end(self._waiting, partial(self._root.clear, thread_id, folder))
         self._shelves.pop(folder, None)
@@ -231,7 +232,7 @@ class RunsJson(RunStore):
 
     async def _tidy(self, thread_id: str, run_id: str, path: str) -> None:
         try:
-            async with self._turn(thread_id):
+            async with self._turns.of(thread_id):
                 await self._to_end(self._waiting, partial(self._root.tidy, thread_id, run_id, path))
         except (OSError, Damaged, JanError):
             pass  # nobody who reads a run needs its note
@@ -282,19 +283,6 @@ class RunsJson(RunStore):
             future.exception()
             raise cancelled
         return future.result()
-
-    @asynccontextmanager
-    async def _turn(self, thread_id: str) -> AsyncIterator[None]:
-        """Wait here for the writers that came before, not in a thread that others could use."""
-        lock, waiting = self._turns.setdefault(thread_id, (asyncio.Lock(), []))
-        waiting.append(None)
-        try:
-            async with lock:
-                yield
-        finally:
-            waiting.pop()
-            if not waiting:
-                del self._turns[thread_id]
 
 
 def _which(run_id: str, what: str) -> str:
