@@ -1,0 +1,113 @@
+"""What stands around a process of code: bubblewrap on Linux, where it is installed and works; less elsewhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import jan_code
+
+if TYPE_CHECKING:
+    from jan_code.source import Source
+
+TRY_SECONDS = 20.0
+"""The longest that trying bubblewrap may take."""
+SYSTEM = ("/usr/lib", "/usr/lib32", "/usr/lib64", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/localtime")
+"""Of the system, what Python needs."""
+NETWORK = (
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/ssl",
+    "/etc/pki",
+    "/etc/ca-certificates",
+    "/usr/share/ca-certificates",
+)
+"""Of the system, what names and certificates are looked up in."""
+
+
+def python() -> str:
+    """The Python that runs code: the one that runs this server, without its environment."""
+    return os.path.realpath(sys.executable)
+
+
+def home() -> str:
+    """The folder that this package lies in, which the child reads."""
+    return os.path.dirname(os.path.abspath(jan_code.__file__))
+
+
+def plain() -> list[str]:
+    """The command of a process without walls: Python, which looks at nothing of the user's."""
+    return [python(), "-I", "-S", "-u", os.path.join(home(), "start.py")]
+
+
+def environment(private: str) -> dict[str, str]:
+    """All the environment variables of a process of code.
+
+    Args:
+        private: its own folder, for files that nobody keeps.
+    """
+    told = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": private, "TMPDIR": private, "LANG": "C.UTF-8"}
+    told["PYTHONUTF8"] = "1"
+    if sys.platform == "win32":
+        told |= {"TEMP": private, "TMP": private, "USERPROFILE": private}
+        # Windows starts no Python without this.
+        told["SYSTEMROOT"] = os.environ.get("SYSTEMROOT", r"C:\Windows")
+        told["PATH"] = os.path.join(told["SYSTEMROOT"], "System32")
+    return told
+
+
+def find_bwrap() -> tuple[str | None, str]:
+    """Look for bubblewrap, and try it. Blocks.
+
+    Returns:
+        Its path, or None; and a sentence that says what was found.
+    """
+    if not sys.platform.startswith("linux"):
+        return None, "bubblewrap is for Linux only."
+    path = shutil.which("bwrap")
+    if path is None:
+        return None, "bubblewrap (bwrap) is not installed."
+    command = [path, *_around("/", None, network=False), python(), "-I", "-S", "-c", "pass"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TRY_SECONDS, check=False, env={})
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return None, f"bubblewrap does not work here: {error}."
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        return None, f"bubblewrap does not work here: {last[:300]}."
+    return path, f"{path} works."
+
+
+def walled(bwrap: str, source: Source, private: str) -> list[str]:
+    """The command of a process inside walls: it sees its code, Python, and a folder of its own, and nothing else.
+
+    Args:
+        bwrap: the path of bubblewrap.
+        source: the code.
+        private: the folder of its own, outside; inside it is `/tmp`.
+    """
+    folder = source.folder
+    own = ["--ro-bind", os.path.realpath(folder), folder]
+    for name in ("threads", "models"):  # what was said to the assistant is no business of its code
+        if os.path.isdir(os.path.join(folder, name)):
+            own += ["--tmpfs", os.path.join(folder, name), "--remount-ro", os.path.join(folder, name)]
+    return [bwrap, *_around(private, own, network=source.network), *plain()]
+
+
+def _around(private: str, own: list[str] | None, *, network: bool) -> list[str]:
+    found = ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "jan"]
+    if network:
+        found.append("--share-net")
+    found += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+    found += ["--bind", private, "/tmp"] if own is not None else ["--dir", "/tmp"]
+    for path in (*SYSTEM, sys.base_prefix, *(NETWORK if network else ())):
+        if os.path.islink(path) and path in SYSTEM and os.path.isdir(path):
+            found += ["--symlink", os.readlink(path), path]
+        elif os.path.exists(path):
+            found += ["--ro-bind", path, path]
+    found += ["--ro-bind", home(), home(), *(own or []), "--remount-ro", "/", "--chdir", "/tmp"]
+    return found
