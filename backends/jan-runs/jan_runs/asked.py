@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING
 
 from jan_core import call
 from jan_core.effective import settings_of
+from jan_core.errors import JanError
 from jan_core.ids import new_id, new_timed_id, timed_id_time
 from jan_core.schemas.messages import Message
 from jan_core.schemas.runs import KeptRun, Run, RunRequest
+from jan_core.schemas.runs.requests import FunctionToolChoice
 from jan_core.schemas.settings import SettingsLayer
 from jan_runs.notes import Notes
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
     from jan_core.schemas.threads import ThreadRequest
+    from jan_runs.tools import Toolbox
 
 PARAMETERS = (
     "stop",
@@ -33,7 +36,7 @@ PARAMETERS = (
 """Fields of a chat request that a thread, an assistant or a model may set, and that a run has no field for."""
 
 
-async def new_run(jan: Jan, thread_id: str, body: RunRequest, *, expires_seconds: int) -> KeptRun:
+async def new_run(jan: Jan, thread_id: str, body: RunRequest, *, expires_seconds: int, toolbox: Toolbox) -> KeptRun:
     """The run that a request asks for, `queued`, with a new id. Nothing is stored.
 
     Args:
@@ -41,6 +44,7 @@ async def new_run(jan: Jan, thread_id: str, body: RunRequest, *, expires_seconds
         thread_id: the thread that it is for.
         body: the request; its `additional_messages` are noted with the run, see `jan_runs.additional`.
         expires_seconds: how long it may wait.
+        toolbox: has the assistant's own tools, which `tool_choice` may ask for.
 
     Raises:
         NotFound: there is no such thread, or no such assistant.
@@ -57,6 +61,7 @@ async def new_run(jan: Jan, thread_id: str, body: RunRequest, *, expires_seconds
         created_at=moment,
         expires_at=moment + expires_seconds,
         settings=values,
+        own=await _own(toolbox, body),
     )
     parameters = {name: values[name] for name in PARAMETERS if name in values}
     if "max_completion_tokens" in parameters:
@@ -74,13 +79,14 @@ async def new_run(jan: Jan, thread_id: str, body: RunRequest, *, expires_seconds
     return kept
 
 
-async def try_settings(jan: Jan, body: RunRequest, thread: ThreadRequest) -> None:
+async def try_settings(jan: Jan, body: RunRequest, thread: ThreadRequest, toolbox: Toolbox) -> None:
     """Return where a run could begin in a thread that is to be made. Nothing is stored.
 
     Args:
         jan: the running app.
         body: the run that is asked for.
         thread: the thread that is asked for.
+        toolbox: as in `new_run`.
 
     Raises:
         NotFound: there is no such assistant.
@@ -95,4 +101,15 @@ async def try_settings(jan: Jan, body: RunRequest, thread: ThreadRequest) -> Non
     ]
     settings = await settings_of(jan, assistant_id=body.assistant_id, stronger=layers)
     values = {name: setting.value for name, setting in settings.items()}
-    Run.of(body, id="", thread_id="", created_at=0, expires_at=None, settings=values)
+    Run.of(body, id="", thread_id="", created_at=0, expires_at=None, settings=values, own=await _own(toolbox, body))
+
+
+async def _own(toolbox: Toolbox, body: RunRequest) -> frozenset[str]:
+    """The names of the assistant's own tools, where the request asks for a tool by `tool_choice`."""
+    if body.tool_choice in (None, "none", "auto"):
+        return frozenset()
+    try:
+        return frozenset(tool.function.name for tool in await toolbox.tools(body.assistant_id))
+    except JanError:
+        # The run is to say why; what it is asked for may be among them.
+        return frozenset({"", body.tool_choice.function.name if isinstance(body.tool_choice, FunctionToolChoice) else ""})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jan_core.errors import Busy, ContextLengthExceeded, EngineError
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jan_core.app import Jan
     from jan_core.schemas.chat import ChatCompletionChunk
     from jan_core.schemas.runs import Run
+    from jan_core.schemas.tools import AssistantFunctionTool
     from jan_runs.notes import Notes
 
 RETRIES = 5
@@ -45,7 +46,9 @@ class Asked:
         await _close(self.rest)
 
 
-async def ask(jan: Jan, run: Run, notes: Notes, limit: int | None) -> Asked:
+async def ask(
+    jan: Jan, run: Run, notes: Notes, limit: int | None, own: Sequence[AssistantFunctionTool] = ()
+) -> Asked:
     """Ask the model for the next answer of a run; returns with its first chunk.
 
     Args:
@@ -53,13 +56,14 @@ async def ask(jan: Jan, run: Run, notes: Notes, limit: int | None) -> Asked:
         run: the run.
         notes: what is noted of it.
         limit: the most tokens that the answer may have; None for no limit of the run's.
+        own: tools that are carried out here, besides the run's.
 
     Raises:
         PromptTooLong: the newest messages have more tokens than the run may read.
         Busy: the queue stayed full.
         JanError: as `chat.create_stream`, and as `Prompt`.
     """
-    prompt = Prompt(run, notes, await newest_messages(jan, run, notes))
+    prompt = Prompt(run, notes, await newest_messages(jan, run, notes), own)
     count = len(prompt)
     if run.max_prompt_tokens is not None:
         left = run.max_prompt_tokens - notes.used.prompt_tokens

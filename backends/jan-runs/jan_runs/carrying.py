@@ -19,28 +19,30 @@ from jan_core.ids import new_id, now
 from jan_core.schemas.runs import (
     MessageCreation,
     MessageCreationDetails,
-    RequiredAction,
     RunError,
     RunStep,
-    RunToolCall,
     RunUsage,
     ToolCallsDetails,
 )
 from jan_runs import events, recovery, states, steps
 from jan_runs.asking import ask
 from jan_runs.calling import Calling
+from jan_runs.carrying_out import CarryingOut
 from jan_runs.fitting import PromptTooLong
 from jan_runs.interrupt import Interrupt, Interrupted
 from jan_runs.notes import Notes, Round
 from jan_runs.record import NotStored, Record
 from jan_runs.saying import Saying, ended
+from jan_runs.tools import tools_here
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
     from jan_core.schemas.runs import KeptRun, RunEvent, RunStatus
+    from jan_core.schemas.tools import AssistantFunctionTool
     from jan_runs.asking import Asked
     from jan_runs.feed import Feed
     from jan_runs.store import RunStore
+    from jan_runs.tools import Toolbox
 
 KEEP_SECONDS = 1.0
 """How often the text of an answer is stored while it is given."""
@@ -78,13 +80,14 @@ class Carrying:
         store: where the run is kept.
         kept: the run as it is stored.
         feed: where its events go.
+        toolbox: carries out the assistant's own tools.
 
     Attributes:
         saying: the message that it is saying, None where it says nothing.
         interrupt: the wish that it be cancelled.
     """
 
-    def __init__(self, jan: Jan, store: RunStore, kept: KeptRun, feed: Feed) -> None:
+    def __init__(self, jan: Jan, store: RunStore, kept: KeptRun, feed: Feed, toolbox: Toolbox) -> None:
         self.interrupt = Interrupt()
         self._jan, self._feed, self._notes = jan, feed, Notes.of(kept)
         self._record = Record(jan, store, kept, feed, self.interrupt)
@@ -94,6 +97,8 @@ class Carrying:
         self._late = ""
         self._used: RunUsage | None = None
         self._anew: list[RunStep] = []
+        self._toolbox = toolbox
+        self._own: list[AssistantFunctionTool] | None = None
 
     async def go(self) -> KeptRun:
         """Carry it on. A run that is gone, with its thread, ends quietly.
@@ -144,11 +149,13 @@ class Carrying:
         if run.status == "cancelling":
             raise Interrupted
         if found.broken:
-            raise Over("failed", error=RunError(code="server_error", message=recovery.BROKEN))
+            raise Over("failed", error=RunError(code="server_error", message=found.why))
         if states.overdue(run):
             raise Over("expired")
         self._anew = [step for step in self._record.kept.steps if step.status == "in_progress"]
-        await self._answer()
+        while await self._answer():
+            if states.overdue(self._record.kept.run):
+                raise Over("expired")
 
     def _limit(self) -> int | None:
         """The most tokens that the next answer may have."""
@@ -160,25 +167,28 @@ class Carrying:
             raise Over("incomplete", reason="max_completion_tokens")
         return left
 
-    async def _answer(self) -> None:
-        """One answer of the model, and what follows from it."""
+    async def _answer(self) -> bool:
+        """One answer of the model, and what follows from it; True where that is another one."""
         run = self._record.kept.run
         begun = asyncio.create_task(self._begin()) if run.status == "queued" else None
         asked: Asked | None = None
         try:
             try:
                 with self.interrupt.waiting():
-                    asked = await ask(self._jan, run, self._notes, self._limit())
+                    if self._own is None:
+                        self._own = await tools_here(self._toolbox, run)
+                    asked = await ask(self._jan, run, self._notes, self._limit(), self._own)
             finally:
                 # It was stored while the model read the prompt. If it could not be, that goes before any other error.
                 if begun is not None:
                     await begun
+            self._used = None
             with self.interrupt.waiting():
                 finish = await self._read(asked)
         finally:
             if asked is not None:
                 await asked.close()
-        await self._finish(finish)
+        return await self._finish(finish)
 
     async def _begin(self) -> None:
         await self._record.change(_in_progress, flush=False)
@@ -290,40 +300,41 @@ class Carrying:
 
         await self._record.change(edit, first=[events.of_message(message)])
 
-    async def _finish(self, finish: str) -> None:
-        """What follows from the end of an answer."""
+    async def _finish(self, finish: str) -> bool:
+        """What follows from the end of an answer; True where another one does."""
         if finish == "content_filter":
             message = "A content filter stopped the answer."
             raise Over("failed", error=RunError(code="server_error", message=message), said="content_filter")
         if finish == "length":
             raise Over("incomplete", reason="max_completion_tokens")
         if self._calling is not None:
-            await self._wait_for_outputs(self._calling)
-            return
+            return await self._carry_out(self._calling)
         saying, first = self.saying, []
         if saying is not None:
             first.append(events.of_message(await self._record.put(ended(saying.message()))))
             self.saying = None
         await self._record.change(lambda kept: steps.ended(kept, "completed", usage=self._used), first=first, last=True)
+        return False
 
-    async def _wait_for_outputs(self, calling: Calling) -> None:
-        """The model has called tools of the client: the run waits for what they give."""
+    async def _carry_out(self, calling: Calling) -> bool:
+        """The model has called tools: the assistant's own are carried out, and the run waits for what others give."""
         calls, said = calling.calls(), self._said
+        own = {tool.function.name for tool in self._own or ()}
+        for one in calls:
+            one.here = one.name in own
         used = self._used or RunUsage()
         notes = self._notes
         # What it said behind its calls stands in no message, since a step follows the other; the model reads it again.
         text = (said.text if said is not None else "") + self._late
         notes.rounds.append(Round(text=text, message=None if said is None else said.id, calls=calls))
         notes.used, notes.asking, notes.heard = notes.used.plus(used), used, False
-        wanted = [RunToolCall.of(call.id, call.name, call.arguments) for call in calls]
-
-        def edit(kept: KeptRun) -> list[RunEvent]:
-            steps.calls_told(kept, calling.step_id, calls)
-            notes.to(kept)
-            kept.run = states.gone(kept.run, "requires_action", required_action=RequiredAction.of(wanted))
-            return [events.of_run(kept.run)]
-
-        await self._record.change(edit)
+        out = CarryingOut(calling.step_id, notes, self._record)
+        await out.begin()
+        # From here on the answer is noted: it counts as used, and its step has its calls.
+        self._calling, self._said, self._late, self._used = None, None, "", RunUsage()
+        if (context := call.current()) is not None:
+            context.prompt_tokens = context.completion_tokens = None
+        return await out.go(self._toolbox, self.interrupt)
 
     async def _end(self, over: Over) -> None:
         """End the run, and with it the step and the message it is at."""

@@ -83,6 +83,12 @@ def arguments_delta(step_id: str, index: int, text: str) -> RunEvent:
     return _step_delta(step_id, [FunctionCallDelta.model_construct(index=index, function=function)])
 
 
+def output_delta(step_id: str, index: int, output: str) -> RunEvent:
+    """What came out of a call of a step, whole."""
+    function = FunctionDeltaBody.model_construct(output=output)
+    return _step_delta(step_id, [FunctionCallDelta.model_construct(index=index, function=function)])
+
+
 def _message_delta(message_id: str, parts: Iterable[TextDeltaPart | RefusalDeltaPart]) -> RunEvent:
     delta = MessageDeltaBody.model_construct(content=[*parts])
     data = MessageDelta.model_construct(id=message_id, delta=delta)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from jan_core.schemas.messages import Message
     from jan_core.schemas.runs import KeptRun, RunEvent
     from jan_runs.store import RunStore
+    from jan_runs.tools import Toolbox
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 """Seconds between two looks at a run that somebody else holds."""
@@ -70,9 +71,11 @@ class RunLoop:
     Args:
         jan: gives the endpoints, wrapped, so that plugins see all that a run does.
         store: where the runs are kept; entered before, and closed after the loop.
+        toolbox: carries out the assistants' own tools.
     """
 
-    def __init__(self, jan: Jan, store: RunStore) -> None:
+    def __init__(self, jan: Jan, store: RunStore, toolbox: Toolbox) -> None:
+        self._toolbox = toolbox
         self._jan = jan
         self._store = store
         self._going: dict[str, Going] = {}
@@ -207,7 +210,7 @@ class RunLoop:
         notes = Notes.of(kept)
         # The run is nobody's request: it has the caller's name, and neither its `Idempotency-Key` nor its numbers.
         call.enter(call.Call(notes.request_id or kept.run.id, notes.key_name, model=kept.run.model))
-        carrying = going.carrying = Carrying(self._jan, self._store, kept, turn.feed)
+        carrying = going.carrying = Carrying(self._jan, self._store, kept, turn.feed, self._toolbox)
         watch = asyncio.create_task(self._watch(going.thread_id, kept.run.id, carrying))
         try:
             after = await carrying.go()

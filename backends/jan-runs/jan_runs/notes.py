@@ -22,6 +22,10 @@ class NotedCall(Reply):
     """Its arguments, as the model wrote them."""
     output: str | None = None
     """What came out; None as long as it was not given."""
+    here: bool = False
+    """True: a tool of the assistant's own, which is carried out here; nobody else is asked for the output."""
+    started: bool = False
+    """True: it may have been carried out; it was stored as begun before it was."""
 
 
 class Round(Reply):

@@ -65,17 +65,20 @@ class Prompt:
         run: gives the settings.
         notes: gives the parameters and the answers that this run has given already.
         messages: the thread's messages, oldest first.
+        own: tools that are carried out here, besides the run's.
 
     Raises:
         InvalidRequest: the model cannot be shown one of them, or a tool needs files; the message says which.
     """
 
-    def __init__(self, run: Run, notes: Notes, messages: Sequence[Message]) -> None:
+    def __init__(
+        self, run: Run, notes: Notes, messages: Sequence[Message], own: Sequence[AssistantFunctionTool] = ()
+    ) -> None:
         self._run = run
         self._head = [{"role": "system", "content": run.instructions}] if run.instructions else []
         self._messages = [_said(message) for message in messages]
         self._tail = [told for one in notes.rounds for told in _round(one)]
-        self._settings = _settings(run, notes)
+        self._settings = _settings(run, notes, own)
         users = [index for index, one in enumerate(self._messages) if one["role"] == "user"]
         self.least = len(self._messages) - (users[-1] if users else max(0, len(self._messages) - 1))
         """How many of the newest messages are always shown: those from the newest of a user on."""
@@ -121,7 +124,7 @@ class Prompt:
             raise InvalidRequest(f"{place}: {first['msg']}; mend it where it is set.", param=place) from None
 
 
-def _settings(run: Run, notes: Notes) -> dict[str, Any]:
+def _settings(run: Run, notes: Notes, own: Sequence[AssistantFunctionTool]) -> dict[str, Any]:
     found = dict(notes.parameters)
     for name in ("temperature", "top_p", "reasoning_effort"):
         if (value := getattr(run, name)) is not None:
@@ -129,7 +132,7 @@ def _settings(run: Run, notes: Notes) -> dict[str, Any]:
     if run.response_format != "auto":
         found["response_format"] = run.response_format.model_dump(mode="json", by_alias=True, exclude_unset=True)
     tools = []
-    for tool in run.tools:
+    for tool in (*run.tools, *own):
         if not isinstance(tool, AssistantFunctionTool):
             raise InvalidRequest(
                 f"The run has the tool {tool.type}, which needs files, and there are none here yet; take it out of the "

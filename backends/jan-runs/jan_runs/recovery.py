@@ -2,7 +2,7 @@
 
 A message that the thread has already is never said again. An answer that nobody had heard of is given anew, under the
 ids that it had; one that somebody listened to cannot be taken back, so that its run fails, and what was said of it is
-kept as an incomplete message.
+kept as an incomplete message. A call that was being carried out here may have had its effect, and is not made twice.
 """
 
 from __future__ import annotations
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 BROKEN = "The server stopped while the answer was being given; what was said by then is kept. Run the assistant again."
 """Why a run fails that cannot be taken up."""
+CALLING = (
+    "The server stopped while {name} was being carried out. It may have done what it was to do, so that it is not called "
+    "again. Run the assistant again."
+)
+"""The same, where it was at a call of the assistant's own tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +35,13 @@ class Found:
         said: its message is in the thread, and was all of it.
         broken: it cannot be given anew.
         message: what it had said, where that is not in the thread.
+        why: why it is broken.
     """
 
     said: bool = False
     broken: bool = False
     message: Message | None = None
+    why: str = BROKEN
 
 
 async def look(jan: Jan, kept: KeptRun, notes: Notes) -> Found:
@@ -44,6 +51,9 @@ async def look(jan: Jan, kept: KeptRun, notes: Notes) -> Found:
         NotFound: the thread is gone.
     """
     message = notes.saying
+    last = notes.rounds[-1].calls if notes.rounds else []
+    if (called := next((one for one in last if one.here and one.started and one.output is None), None)) is not None:
+        return Found(broken=True, why=CALLING.format(name=called.name))
     if message is None:
         begun = any(step.status == "in_progress" for step in kept.steps)
         return Found(broken=begun and notes.heard)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from typing_extensions import override
 
+from jan_code.backend import Code
 from jan_core.endpoints.runs import Runs
 from jan_core.errors import InvalidRequest, JanError, NotFound
 from jan_core.idempotency import Once, once
@@ -35,12 +36,14 @@ from jan_runs.asked import new_run, try_settings
 from jan_runs.loop import RunLoop
 from jan_runs.steps import cancel_wished, outputs_given, saying_of
 from jan_runs.taking_up import TakingUp
+from jan_runs.tools import CodeTools
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
     from jan_core.schemas.threads import Thread
     from jan_runs.feed import Listener
     from jan_runs.store import RunStore
+    from jan_runs.tools import Toolbox
 
 T = TypeVar("T")
 
@@ -55,13 +58,17 @@ class StoredRuns(Runs):
         jan: the running app.
         store: where they are kept; entered and closed with this.
         expires_seconds: how long a run may wait before it ends `expired`.
+        toolbox: carries out the assistants' own tools; default the code in their folders.
     """
 
-    def __init__(self, jan: Jan, store: RunStore, *, expires_seconds: int = 600) -> None:
+    def __init__(
+        self, jan: Jan, store: RunStore, *, expires_seconds: int = 600, toolbox: Toolbox | None = None
+    ) -> None:
         self._jan = jan
         self._store = store
         self._expires_seconds = expires_seconds
-        self._loop = RunLoop(jan, store)
+        self._toolbox = toolbox if toolbox is not None else CodeTools(jan.backend(Code))
+        self._loop = RunLoop(jan, store, self._toolbox)
         self._taking_up = TakingUp(jan, store, self._loop)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stack: AsyncExitStack | None = None
@@ -221,7 +228,9 @@ class StoredRuns(Runs):
         self, thread_id: str, body: RunRequest, asked: Once | None, *, listen: bool
     ) -> tuple[Run, Listener | None]:
         """Begin a run: what is answered, and, where `listen`, the events of a new one."""
-        kept = await new_run(self._jan, thread_id, body, expires_seconds=self._expires_seconds)
+        kept = await new_run(
+            self._jan, thread_id, body, expires_seconds=self._expires_seconds, toolbox=self._toolbox
+        )
         first = await self._store.begin(kept, asked)
         if first.run.id != kept.run.id:
             return first.run, None
@@ -237,7 +246,7 @@ class StoredRuns(Runs):
         self, body: ThreadRunRequest, asked: Once | None, *, listen: bool
     ) -> tuple[Thread, tuple[Run, Listener | None]]:
         request, thread_request = body.run_request(), body.thread_request()
-        await try_settings(self._jan, request, thread_request)
+        await try_settings(self._jan, request, thread_request, self._toolbox)
         thread = await self._jan.threads.create(thread_request)
         try:
             return thread, await self._begin(thread.id, request, asked, listen=listen)

@@ -6,8 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
+from jan_core.schemas.tools import AssistantFunction, AssistantFunctionTool
+
 if TYPE_CHECKING:
-    from jan_core.schemas.tools import AssistantFunctionTool
+    from jan_code.backend import Code
+    from jan_core.schemas.runs import Run
 
 
 class Toolbox(ABC):
@@ -17,12 +22,18 @@ class Toolbox(ABC):
     async def tools(self, assistant_id: str) -> Sequence[AssistantFunctionTool]:
         """What an assistant's own tools are, by name and JSON schema. Nothing where it has none.
 
-        A run gets them besides those that it was given, when it is created; of two with one name, its own counts.
+        A run gets them besides those that it was given, whenever it goes on; of two with one name, the given one
+        counts, so that the client is asked for its output.
+
+        Raises:
+            JanError: they cannot be had; a run of the assistant fails with it.
         """
 
     @abstractmethod
     async def call(self, assistant_id: str, name: str, arguments: str) -> str:
         """Carry out one call, and return what the model is to read of it, also where the call failed.
+
+        Cancelling it ends what it is at.
 
         Args:
             assistant_id: whose tool it is.
@@ -32,3 +43,38 @@ class Toolbox(ABC):
         Raises:
             JanError: the tool cannot be had at all; the run fails with it.
         """
+
+
+class CodeTools(Toolbox):
+    """The functions in the assistants' folders.
+
+    Args:
+        code: loads and calls them.
+    """
+
+    def __init__(self, code: Code) -> None:
+        self._code = code
+
+    @override
+    async def tools(self, assistant_id: str) -> Sequence[AssistantFunctionTool]:
+        return [
+            AssistantFunctionTool(
+                type="function",
+                function=AssistantFunction(name=one.name, description=one.description, parameters=one.parameters),
+            )
+            for one in await self._code.tools(assistant_id)
+        ]
+
+    @override
+    async def call(self, assistant_id: str, name: str, arguments: str) -> str:
+        return await self._code.call(assistant_id, name, arguments)
+
+
+async def tools_here(toolbox: Toolbox, run: Run) -> list[AssistantFunctionTool]:
+    """The tools that a run's assistant has itself, but for those whose name the run was given a tool of.
+
+    Raises:
+        JanError: as `Toolbox.tools`.
+    """
+    given = {tool.function.name for tool in run.tools if isinstance(tool, AssistantFunctionTool)}
+    return [tool for tool in await toolbox.tools(run.assistant_id) if tool.function.name not in given]

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def asked(talk: Talk, **more: Any) -> Any:
-    return await new_run(talk.jan, talk.thread, request(**more), expires_seconds=30)
+    return await new_run(talk.jan, talk.thread, request(**more), expires_seconds=30, toolbox=talk.stored._toolbox)
 
 
 class TestNewRun:
@@ -68,8 +68,8 @@ class TestNewRun:
 class TestTrySettings:
     async def test_what_could_not_begin_is_refused_before_a_thread_is_made(self, talk: Talk) -> None:
         async with talk:
-            await try_settings(talk.jan, request(), ThreadRequest())
+            await try_settings(talk.jan, request(), ThreadRequest(), talk.stored._toolbox)
             with pytest.raises(NotFound):
-                await try_settings(talk.jan, request(assistant_id="none-such"), ThreadRequest())
+                await try_settings(talk.jan, request(assistant_id="none-such"), ThreadRequest(), talk.stored._toolbox)
             with pytest.raises(InvalidRequest):
-                await try_settings(talk.jan, request(tool_choice="required"), ThreadRequest())
+                await try_settings(talk.jan, request(tool_choice="required"), ThreadRequest(), talk.stored._toolbox)

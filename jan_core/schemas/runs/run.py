@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
@@ -188,6 +188,7 @@ class Run(Reply):
         created_at: int,
         expires_at: int | None,
         settings: Mapping[str, Any],
+        own: Collection[str] = (),
     ) -> Run:
         """The run that a request asks for, `queued`.
 
@@ -199,6 +200,7 @@ class Run(Reply):
             expires_at: when it expires, in Unix seconds; None for never.
             settings: the values that hold, by field: those of `jan_core.effective` with `body.layer()` before all
                 others.
+            own: names of functions that the assistant has besides, and that `tool_choice` may ask for.
 
         Raises:
             InvalidRequest: no model is known (`model_required`), `tool_choice` names no tool that is there
@@ -235,17 +237,17 @@ class Run(Reply):
             )
         except (ValidationError, TypeError) as error:
             raise _unusable(error) from None
-        run._check_tool_choice()
+        run._check_tool_choice(own)
         return run
 
-    def _check_tool_choice(self) -> None:
+    def _check_tool_choice(self, own: Collection[str]) -> None:
         """Raise `InvalidRequest` where the choice names no tool that is there."""
         choice = self.tool_choice
         if isinstance(choice, str):
-            there, wanted = choice != "required" or bool(self.tools), "any tool"
+            there, wanted = choice != "required" or bool(self.tools or own), "any tool"
         elif isinstance(choice, FunctionToolChoice):
             names = {tool.function.name for tool in self.tools if isinstance(tool, AssistantFunctionTool)}
-            there, wanted = choice.function.name in names, f"the function {choice.function.name!r}"
+            there, wanted = choice.function.name in {*names, *own}, f"the function {choice.function.name!r}"
         else:
             there, wanted = choice.type in {tool.type for tool in self.tools}, f"the tool {choice.type!r}"
         if not there:

@@ -258,7 +258,8 @@ class Teller:
         holds(self._step is not None and self._step["type"] == "tool_calls", "no step asks for calls")
         assert self._step is not None
         asked = run["required_action"]["submit_tool_outputs"]["tool_calls"]
-        wanted = [{**one, "function": _without_output(one["function"])} for one in self._calls]
+        left = [one for one in self._calls if one["function"]["output"] is None]
+        wanted = [{**one, "function": _without_output(one["function"])} for one in left]
         same("the calls that the run waits for, against those of the deltas", asked, wanted)
 
     # Steps.
@@ -324,6 +325,9 @@ class Teller:
             else:
                 same("the id and the name, told again", (one.get("id"), function.get("name")), (None, None))
             self._calls[index]["function"]["arguments"] += function.get("arguments") or ""
+            if function.get("output") is not None:  # of a tool that the server carries out itself
+                same("an output, told again", self._calls[index]["function"]["output"], None)
+                self._calls[index]["function"]["output"] = function["output"]
 
     # Messages.
 

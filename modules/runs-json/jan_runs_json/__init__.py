@@ -34,7 +34,9 @@ def provide_runs(settings: Any, jan: Jan) -> Runs:
 
 @hookimpl
 def doctor_checks(settings: Any, jan: Jan) -> list[Check]:
-    """Return the checks of the files of runs."""
+    """Return the checks of the files of runs, and of what the code of assistants can reach."""
+    from jan_code.doctor import checks as checks_of_code
+
     from jan_runs_json.doctor import checks
 
-    return checks(jan.root)
+    return [*checks(jan.root), *checks_of_code()]
