@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -67,6 +66,7 @@ class Running:
         source: what its tools were told from.
         tools: its tools.
         timer: ends the process when it has been idle for long enough.
+        calls: how many there were.
     """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -75,6 +75,7 @@ class Running:
     source: Source | None = None
     tools: tuple[CodeTool, ...] = ()
     timer: asyncio.TimerHandle | None = None
+    calls: int = 0
 
 
 class Code(Backend):
@@ -155,7 +156,9 @@ class Code(Backend):
             if process is None or not process.alive or running.source is None or not source.same(running.source):
                 process = await self._start(running, source)
             self._stop_timer(running)
-            asked = {"call": {"number": id(running), "name": name, "arguments": arguments}}
+            running.calls += 1
+            number = running.calls
+            asked = {"call": {"number": number, "name": name, "arguments": arguments}}
             try:
                 answer = await process.ask(asked, self.settings.call_seconds)
             except Ended as error:
@@ -166,7 +169,7 @@ class Code(Backend):
                 self._end_process(running)
                 raise
             self._set_timer(running)
-        if answer.get("number") == id(running) and isinstance(answer.get("output"), str):
+        if answer.get("number") == number and isinstance(answer.get("output"), str):
             return str(answer["output"])
         return f"error: {answer.get('error')}"
 
@@ -198,7 +201,7 @@ class Code(Backend):
         asked["packages"] = [] if source.packages is None else [source.packages]
         try:
             await process.start(command, environment, private)
-            answer = await process.ask({"load": asked}, self.settings.call_seconds)
+            answer = await process.ask({"load": asked}, self.settings.load_seconds)
         except Ended as error:
             self._end_process(running)
             raise BrokenCode(f"{source.index} could not be loaded: {error}.") from None
@@ -268,5 +271,4 @@ def _broken(source: Source, broken: Any) -> JanError:
     hint = ""
     if str(told.get("error", "")).startswith("ModuleNotFoundError"):
         hint = f" `jan assistants install {source.assistant_id}` installs what its pyproject.toml names."
-    version = f"Python {sys.version_info.major}.{sys.version_info.minor}"
-    return BrokenCode(f"The code of the assistant cannot be used: {place}{line}: {told.get('error')} ({version}).{hint}")
+    return BrokenCode(f"The code of the assistant cannot be used: {place}{line}: {told.get('error')}.{hint}")

@@ -7,8 +7,8 @@ One message comes in first, `load`, then calls, one at a time:
     {"call": {"number", "name", "arguments"}}
         -> {"number", "output"}  or  {"number", "error"}
 
-The code runs in the main thread, as it would alone. What it prints goes to stderr; the channel to the server is moved to
-numbers of its own, so that a stray write meets the log.
+The code runs in the main thread, as it would alone. What it prints goes to stderr; the channel to the server is moved
+to numbers of its own, so that a stray write meets the log.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ class Work:
         sys.dont_write_bytecode = True
         try:
             spec = importlib.util.spec_from_file_location(MODULE, index)
-            assert spec is not None and spec.loader is not None
+            assert spec is not None
+            assert spec.loader is not None
             module = importlib.util.module_from_spec(spec)
             sys.modules[MODULE] = module
             spec.loader.exec_module(module)

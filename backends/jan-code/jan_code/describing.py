@@ -1,6 +1,6 @@
-"""What a function of `index.py` is to a model: a tool with a JSON schema, made of its type hints. Standard library only.
+"""What a function of `index.py` is to a model: a tool with a JSON schema, made of its type hints.
 
-The same hints say how the arguments of a call, which are JSON, become those of the function.
+The same hints say how the arguments of a call, which are JSON, become those of the function. Standard library only.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ def _walls() -> Verdict:
     path, told = find_bwrap()
     if path is not None:
         return Verdict(
-            True, f"Code of assistants runs inside bubblewrap: {told} It sees its own folder, and no network by default."
+            True,
+            f"Code of assistants runs inside bubblewrap: {told} It sees its own folder, and no network.",
         )
     remedy = MENDED if sys.platform.startswith("linux") else ""
     return Verdict(True, LESS, remedy, warnings=(f"{told} {LESS}",))

@@ -1,7 +1,7 @@
-"""Frames between the server and a process of code: a header of eight bytes, then one JSON object. Standard library only.
+"""Frames between the server and a process of code: a header of eight bytes, then one JSON object.
 
-The code can write into the channel of its process, whatever is done about it. So the server takes nothing on trust: what
-is no frame ends the process.
+The code can write into the channel of its process, whatever is done about it. So the server takes nothing on trust:
+what is no frame ends the process. Standard library only.
 """
 
 from __future__ import annotations

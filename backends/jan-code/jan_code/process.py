@@ -17,6 +17,8 @@ LINE = 500
 """Characters of a printed line that reach the log."""
 LINES = 100
 """Lines of each call that reach the log."""
+UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
+"""What stands in the log for a character that a terminal might obey."""
 GRACE = 0.2
 """Seconds after its death in which what it wrote last is still read."""
 
@@ -168,7 +170,7 @@ class CodeProcess(asyncio.SubprocessProtocol):
         if len(self._half) > LINE * 4:
             lines, self._half = [*lines, self._half], b""
         for line in lines:
-            text = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in line.decode(errors="replace"))
+            text = "".join(one if one.isprintable() else UNPRINTABLE for one in line.decode(errors="replace"))
             self._lines += 1
             self._last = text[:LINE] or self._last
             if self._lines <= LINES:

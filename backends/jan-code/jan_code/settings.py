@@ -15,7 +15,9 @@ class CodeSettings(Described):
     enabled: bool = True
     """False: no code of an assistant is ever run, and assistants have no tools of their own."""
     call_seconds: float = Field(default=30, ge=0.1, le=86_400)
-    """The longest that one call of a function may take; also the longest to load `index.py`."""
+    """The longest that one call of a function may take."""
+    load_seconds: float = Field(default=30, ge=0.1, le=86_400)
+    """The longest that `index.py` may take to be loaded, when its process starts."""
     run_seconds: float = Field(default=300, ge=0.1, le=86_400)
     """The longest that a `run` of the assistant's own may take."""
     memory_mib: int = Field(default=512, ge=64, le=1 << 20)

@@ -44,7 +44,8 @@ class Assistant:
     @property
     def pid(self) -> int:
         process = self.code._running["a"].process
-        assert process is not None and process._transport is not None
+        assert process is not None
+        assert process._transport is not None
         found: int = process._transport.get_pid()
         return found
 

@@ -82,7 +82,9 @@ async def later(x: int) -> int:
         assert [await assistant.call("later", '{"x": 5}') for _ in range(2)] == ["5", "5"]
 
     async def test_errors_are_told_to_the_model(self, assistant: Assistant) -> None:
-        assistant.write(ADD + '''
+        assistant.write(
+            ADD
+            + '''
 def fail() -> None:
     """F."""
     raise ValueError("not today")
@@ -92,7 +94,8 @@ def leave() -> None:
 def deep(n: int = 0) -> int:
     """R."""
     return deep(n + 1)
-''')
+'''
+        )
         await assistant.settled()
         assert await assistant.names() == ["add", "fail", "leave", "deep"]
         pid = assistant.pid
@@ -101,7 +104,8 @@ def deep(n: int = 0) -> int:
         assert (await assistant.call("deep")).startswith("error: RecursionError")
         assert await assistant.call("add", '{"a": "x"}') == 'error: a is "x", and must be of the type integer'
         assert await assistant.call("add", "{") == (
-            "error: the arguments are no JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"
+            "error: the arguments are no JSON: Expecting property name enclosed in double quotes: line 1 column 2 "
+            "(char 1)"
         )
         assert await assistant.call("sub") == "error: there is no function sub"
         assert assistant.pid == pid
@@ -169,7 +173,7 @@ class TestChanges:
         assert await assistant.names() == ["add"]
 
     async def test_code_that_ends_or_hangs_while_it_is_loaded(self, tmp_path: Path, walls: bool) -> None:
-        jan = wired(tmp_path, {"jan-code": {"call_seconds": 1.0}}, backends=BACKENDS)
+        jan = wired(tmp_path, {"jan-code": {"load_seconds": 3.0}}, backends=BACKENDS)
         code = jan.backend(Code)
         code._tried = not walls
         async with jan:
@@ -178,8 +182,22 @@ class TestChanges:
             with pytest.raises(BrokenCode, match="it ended by itself .exit code 3"):
                 await code.tools("a")
             assistant.write("while True: pass\n")
-            with pytest.raises(BrokenCode, match="longer than 1 s"):
+            with pytest.raises(BrokenCode, match="longer than 3 s"):
                 await code.tools("a")
+
+    async def test_packages_of_its_own_environment(self, assistant: Assistant) -> None:
+        assistant.write('import mine\ndef value() -> str:\n    """V."""\n    return mine.VALUE\n')
+        with pytest.raises(BrokenCode, match="No module named 'mine'"):
+            await assistant.code.tools("a")
+        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        packages = assistant.folder / ".venv" / "lib" / version / "site-packages"
+        packages.mkdir(parents=True)
+        (packages / "mine.py").write_text("VALUE = 'installed'\n")
+        assert await assistant.call("value") == "installed"
+        packages.rename(packages.parent / "gone")
+        with pytest.raises(InvalidRequest, match="is no environment of python") as error:
+            await assistant.code.tools("a")
+        assert error.value.code == "other_python"
 
     async def test_no_code_no_tools(self, assistant: Assistant) -> None:
         assert await assistant.code.tools("a") == ()

@@ -125,7 +125,8 @@ def test_types_become_schemas(hint: Any, schema: dict[str, Any]) -> None:
 )
 def test_json_becomes_what_the_function_wants(hint: Any, given: Any, value: Any) -> None:
     found = value_of(hint, given, "x")
-    assert found == value and type(found) is type(value)
+    assert found == value
+    assert type(found) is type(value)
 
 
 @pytest.mark.parametrize(

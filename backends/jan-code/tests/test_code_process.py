@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -27,8 +30,11 @@ BAD = {
     "leave": ("import os; os._exit(7)", "was ended: it ended by itself (exit code 7)"),
     "crash": ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "was ended: it ended by itself ("),
     "memory": ("x = bytearray(4 << 30)", "MemoryError"),
-    "file": ("with open('/tmp/jan-large' if __import__('os').getcwd() == '/tmp' else 'large', 'wb') as f:\n"
-             "        for n in range(100): f.write(bytes(1 << 20))", "File too large"),
+    "file": (
+        "with open('/tmp/jan-large' if __import__('os').getcwd() == '/tmp' else 'large', 'wb') as f:\n"
+        "        for n in range(100): f.write(bytes(1 << 20))",
+        "File too large",
+    ),
     "close": ("import os; os.closerange(0, 256)", "was ended: it ended by itself ("),
     "garbage": (
         "import os\n    for n in range(256):\n        try: os.write(n, b'garbage' * 10)\n"
@@ -42,7 +48,10 @@ BAD = {
     ),
     "recursion": ("return (lambda f: f(f))(lambda f: f(f))", "RecursionError"),
     "nested": ("x = []\n    for n in range(100000): x = [x]\n    return x", "RecursionError"),
-    "memory_of_json": ("import sys\n    sys.stdout = sys.stderr = None\n    return {1: object()}.keys().x", "AttributeError"),
+    "no_stdout": (
+        "import sys\n    sys.stdout = sys.stderr = None\n    return {1: object()}.keys().x",
+        "AttributeError",
+    ),
 }
 
 
@@ -53,7 +62,8 @@ async def test_bad_code_ends_its_call_and_the_next_one_works(assistant: Assistan
     assistant.write(ADD + f'\ndef bad() -> object:\n    """B."""\n    {body}\n')
     assert await assistant.names() == ["add", "bad"]
     found = await assistant.call("bad")
-    assert found.startswith("error: ") and told in found, found
+    assert found.startswith("error: ")
+    assert told in found
     assert await assistant.call("add", '{"a": 1}') == "2"
 
 
@@ -77,10 +87,12 @@ def many() -> None:
             await asyncio.sleep(0.05)
 
 
+def there(*parts: str) -> bool:
+    return os.path.exists(os.path.join(*parts))
+
+
 def members(group: int) -> list[int]:
     """Processes of a group."""
-    import os
-
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -105,6 +117,56 @@ async def test_a_call_that_is_cancelled_ends_the_process(assistant: Assistant) -
     assert await assistant.call("add", '{"a": 1}') == "2"
 
 
+SERVER = """
+import asyncio, json, sys
+from pathlib import Path
+from jan_code.backend import Code
+from jan_core.testing.wired import wired
+
+async def main():
+    jan = wired(Path(sys.argv[1]))
+    code = jan.backend(Code)
+    code._tried = sys.argv[2] == "False"
+    async with jan:
+        await code.tools("a")
+        print(code._running["a"].process._transport.get_pid(), code._running["a"].private, flush=True)
+        await code.call("a", "hang", "{}")
+
+asyncio.run(main())
+"""
+
+
+async def test_a_server_that_is_killed_leaves_no_process_behind(tmp_path: Path, walls: bool) -> None:
+    index = tmp_path / "assistants" / "a" / "src" / "index.py"
+    index.parent.mkdir(parents=True)
+    index.write_text('def hang() -> None:\n    """H."""\n    while True: pass\n')
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SERVER, str(tmp_path), str(walls), stdout=asyncio.subprocess.PIPE
+    )
+    assert server.stdout is not None
+    pid, private = (await server.stdout.readline()).decode().split()
+    await asyncio.sleep(0.2)  # the call is on its way, or was made
+    server.kill()
+    await server.wait()
+    try:
+        await gone(int(pid))
+    finally:
+        shutil.rmtree(private)
+
+
+@pytest.mark.parametrize("assistant", [{"processes": 8, "call_seconds": 5.0}], indirect=True)
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit of processes is Linux's")
+async def test_the_system_is_asked_to_limit_processes(assistant: Assistant, walls: bool) -> None:
+    assistant.write('''
+import resource
+def limit() -> int:
+    """L."""
+    return resource.getrlimit(resource.RLIMIT_NPROC)[1]
+''')
+    found = int(await assistant.call("limit"))
+    assert found == 8 if walls else found > 8
+
+
 async def test_no_keys_and_a_home_that_goes(assistant: Assistant, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     assistant.write('''
@@ -114,17 +176,15 @@ def look() -> dict:
     open(os.path.join(os.environ["HOME"], "note"), "w").write("x")
     return {"env": dict(os.environ), "argv": __import__("sys").path}
 ''')
-    import json
-
     found = json.loads(await assistant.call("look"))
     assert set(found["env"]) <= {"PATH", "HOME", "TMPDIR", "LANG", "PYTHONUTF8", "PWD", "LC_CTYPE"}
     assert not any("jan-code/tests" in one or one.endswith("site-packages") for one in found["argv"])
-    private = Path(assistant.code._running["a"].private)
-    assert (private / "note").exists()
+    private = assistant.code._running["a"].private
+    assert there(private, "note")
     assistant.write(ADD)
     assert await assistant.names() == ["add"]
     async with asyncio.timeout(20):
-        while private.exists():
+        while there(private):
             await asyncio.sleep(0.01)
 
 
@@ -157,7 +217,6 @@ class TestWalls:
         (assistant.folder / "threads" / "said").write_text("private")
         (assistant.folder / "data.txt").write_text("mine")
         assistant.write(REACH)
-        import json
 
         async def call(name: str, path: object) -> str:
             return await assistant.call(name, json.dumps({"path": str(path)}))
@@ -172,7 +231,9 @@ class TestWalls:
         assert await call("write", "/tmp/x") == "written"
         assert not {"home", "var", "srv"} & set((await call("disk", "/")).split(","))
 
-    async def test_the_network_is_there_only_where_the_assistant_says_so(self, assistant: Assistant, walls: bool) -> None:
+    async def test_the_network_is_there_only_where_the_assistant_says_so(
+        self, assistant: Assistant, walls: bool
+    ) -> None:
         if not walls:
             return
         assistant.write(REACH)

@@ -112,4 +112,6 @@ async def _own(toolbox: Toolbox, body: RunRequest) -> frozenset[str]:
         return frozenset(tool.function.name for tool in await toolbox.tools(body.assistant_id))
     except JanError:
         # The run is to say why; what it is asked for may be among them.
-        return frozenset({"", body.tool_choice.function.name if isinstance(body.tool_choice, FunctionToolChoice) else ""})
+        return frozenset(
+            {"", body.tool_choice.function.name if isinstance(body.tool_choice, FunctionToolChoice) else ""}
+        )

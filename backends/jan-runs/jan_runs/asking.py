@@ -46,9 +46,7 @@ class Asked:
         await _close(self.rest)
 
 
-async def ask(
-    jan: Jan, run: Run, notes: Notes, limit: int | None, own: Sequence[AssistantFunctionTool] = ()
-) -> Asked:
+async def ask(jan: Jan, run: Run, notes: Notes, limit: int | None, own: Sequence[AssistantFunctionTool] = ()) -> Asked:
     """Ask the model for the next answer of a run; returns with its first chunk.
 
     Args:

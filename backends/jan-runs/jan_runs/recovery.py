@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 BROKEN = "The server stopped while the answer was being given; what was said by then is kept. Run the assistant again."
 """Why a run fails that cannot be taken up."""
 CALLING = (
-    "The server stopped while {name} was being carried out. It may have done what it was to do, so that it is not called "
-    "again. Run the assistant again."
+    "The server stopped while {name} was being carried out. It may have done what it was to do, so that it is not "
+    "called again. Run the assistant again."
 )
 """The same, where it was at a call of the assistant's own tools."""
 

@@ -8,9 +8,9 @@ from contextlib import AsyncExitStack, aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from jan_code.backend import Code
 from typing_extensions import override
 
-from jan_code.backend import Code
 from jan_core.endpoints.runs import Runs
 from jan_core.errors import InvalidRequest, JanError, NotFound
 from jan_core.idempotency import Once, once
@@ -228,9 +228,7 @@ class StoredRuns(Runs):
         self, thread_id: str, body: RunRequest, asked: Once | None, *, listen: bool
     ) -> tuple[Run, Listener | None]:
         """Begin a run: what is answered, and, where `listen`, the events of a new one."""
-        kept = await new_run(
-            self._jan, thread_id, body, expires_seconds=self._expires_seconds, toolbox=self._toolbox
-        )
+        kept = await new_run(self._jan, thread_id, body, expires_seconds=self._expires_seconds, toolbox=self._toolbox)
         first = await self._store.begin(kept, asked)
         if first.run.id != kept.run.id:
             return first.run, None

@@ -12,6 +12,7 @@ from jan_core.schemas.tools import AssistantFunction, AssistantFunctionTool
 
 if TYPE_CHECKING:
     from jan_code.backend import Code
+
     from jan_core.schemas.runs import Run
 
 

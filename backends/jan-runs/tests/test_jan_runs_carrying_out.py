@@ -171,7 +171,8 @@ async def test_broken_code_fails_the_assistants_runs_with_file_and_line(
     async with talk:
         await talk.say("hello")
         run = await talk.end(await talk.run(**more))
-        assert run.status == "failed" and run.last_error is not None
+        assert run.status == "failed"
+        assert run.last_error is not None
         assert f"{index}:2: NameError: name 'nothing' is not defined" in run.last_error.message
         write(tmp_path)
         assert (await talk.end(await talk.run())).status == "completed"
@@ -189,8 +190,10 @@ async def test_cancelling_ends_a_call(talk: Talk, tmp_path: Path) -> None:
         run = await talk.end(run)
         assert run.status == "cancelled"
         (step,) = await talk.steps(run)
-        assert step.status == "cancelled" and step.usage is not None
-        assert run.usage is not None and run.usage.total_tokens == step.usage.total_tokens
+        assert step.status == "cancelled"
+        assert step.usage is not None
+        assert run.usage is not None
+        assert run.usage.total_tokens == step.usage.total_tokens
 
 
 async def test_a_call_that_takes_too_long_is_told_to_the_model(tmp_path: Path, place: Place) -> None:
@@ -219,7 +222,8 @@ async def test_what_broke_off_in_a_call_fails_and_is_not_called_twice(tmp_path: 
     async with again:
         again.stored._loop.start(again.thread, run.id)
         run = await again.end(run)
-        assert run.status == "failed" and run.last_error is not None
+        assert run.status == "failed"
+        assert run.last_error is not None
         assert run.last_error.message == recovery.CALLING.format(name="hang")
         (step,) = await again.steps(run)
         assert step.status == "failed"
@@ -259,4 +263,5 @@ async def test_max_completion_tokens_holds_over_own_calls(talk: Talk, tmp_path: 
         await talk.say({"say": ["a"] * 254, **calls(("next", {"n": 7}))})
         run = await talk.end(await talk.run(max_completion_tokens=256))
         assert (run.status, len(talk.engine.asked)) == ("incomplete", 1)
-        assert run.usage is not None and run.usage.completion_tokens == 256
+        assert run.usage is not None
+        assert run.usage.completion_tokens == 256
