@@ -19,7 +19,7 @@ class CodeSettings(Described):
     load_seconds: float = Field(default=30, ge=0.1, le=86_400)
     """The longest that `index.py` may take to be loaded, when its process starts."""
     run_seconds: float = Field(default=300, ge=0.1, le=86_400)
-    """The longest that a `run` of the assistant's own may take."""
+    """The longest that a `run` of the assistant's own may take; nothing uses it yet."""
     memory_mib: int = Field(default=512, ge=64, le=1 << 20)
     """Address space of each process of the code, in MiB. Not on Windows."""
     output_bytes: int = Field(default=1 << 20, ge=1024, le=1 << 28)

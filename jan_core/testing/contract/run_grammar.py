@@ -147,7 +147,7 @@ def story(events: Iterable[Any], *, thread: bool = False, resumed: bool = False,
 
     `thread.run.cancelling` may come anywhere before the end. Before `requires_action` the last step stays open, and a
     stream that goes on from there begins with its `completed`, then `thread.run.queued`. Deltas add up to the object
-    of the event that ends what they belong to.
+    of the event that ends what they belong to. The output of a tool that the server carries out itself is one of them.
 
     Args:
         events: in order; each an object with `event` and `data`, or a pair of the name and the data as JSON has it.
