@@ -27,6 +27,7 @@ def hook() -> pluggy.HookRelay:
 
 def test_hooks_build(hook: pluggy.HookRelay, tmp_path: Path) -> None:
     jan = SimpleNamespace(root=tmp_path)
+    jan.backend = lambda kind: kind(kind.settings_model(), jan)
     settings = hook.settings_model()(expires_seconds=5)
     runs = hook.provide_runs(settings=settings, jan=jan)
     assert isinstance(runs, Runs)
