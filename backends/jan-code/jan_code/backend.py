@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import anyio
 import anyio.to_thread
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from jan_code import limits, walls
 from jan_code.process import CodeProcess, Ended
@@ -22,6 +23,7 @@ from jan_code.source import Source, find
 from jan_core.backend import Backend
 from jan_core.errors import InvalidRequest, JanError, Unavailable
 from jan_core.folder.layout import Layout
+from jan_core.schemas.tools import FunctionName
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -50,9 +52,15 @@ class CodeTool:
         parameters: the JSON schema of its arguments.
     """
 
-    name: str
+    name: FunctionName
     description: str
     parameters: dict[str, Any]
+
+
+TOLD: TypeAdapter[tuple[list[CodeTool], list[str]]] = TypeAdapter(
+    tuple[list[CodeTool], list[str]], config=ConfigDict(defer_build=True)
+)
+"""What a process tells of the code that it has loaded. The code may have told it instead."""
 
 
 @dataclass(eq=False)
@@ -121,6 +129,8 @@ class Code(Backend):
         if source is None:
             return ()
         running = self._running.setdefault(assistant_id, Running())
+        if running.source is not None and source.same(running.source):
+            return running.tools  # without waiting for a call that goes on
         async with running.lock:
             if running.source is None or not source.same(running.source):
                 await self._start(running, source)
@@ -215,9 +225,14 @@ class Code(Backend):
         if (broken := answer.get("broken")) is not None:
             self._end_process(running)
             raise _broken(source, broken)
-        for sentence in answer["told"]:
+        try:
+            tools, told = TOLD.validate_python((answer.get("tools"), answer.get("told")))
+        except ValidationError:
+            self._end_process(running)
+            raise BrokenCode(f"{source.index} could not be loaded: it wrote into the server's channel.") from None
+        for sentence in told:
             log.warning("%s, %s", source.index, sentence)
-        running.tools = tuple(CodeTool(one["name"], one["description"], one["parameters"]) for one in answer["tools"])
+        running.tools = tuple(tools)
         running.source = source
         self._set_timer(running)
         return process

@@ -17,8 +17,8 @@ INDEX = "index.py"
 """The file that holds an assistant's functions."""
 ENVIRONMENT = ".venv"
 """The folder of an assistant's own environment."""
-MOST_FILES = 1000
-"""Files of `src` that are looked at for changes; of more, the names and these."""
+MOST_FILES = 200
+"""Files of `src` that are looked at for changes; where there are more, the code is loaded anew for each call."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,16 @@ def find(layout: Layout, assistant_id: str) -> Source | None:
     if signature(os.path.join(src, INDEX)) is None:
         return None
     _check_inside(layout.root, folder)
+    _check_inside(folder, src)
     now = time.time_ns()
-    names = sorted(entry.name for entry in os.scandir(src) if entry.name.endswith(".py"))
-    for name in ["", *names]:
-        _check_inside(folder, os.path.join(src, name))
+    names = []
+    with os.scandir(src) as entries:
+        for entry in entries:
+            if entry.name.endswith(".py"):
+                names.append(entry.name)
+                if entry.is_symlink():
+                    _check_inside(folder, entry.path)
+    names.sort()
     files = [*(os.path.join(src, name) for name in names[:MOST_FILES]), os.path.join(folder, ASSISTANT_FILE)]
     files += [os.path.join(folder, ENVIRONMENT, "pyvenv.cfg")]
     signatures = tuple((path, signature(path)) for path in files)

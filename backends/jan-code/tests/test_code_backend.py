@@ -140,6 +140,30 @@ def talk() -> str:
         assert len(printed) == 101
         assert max(map(len, printed)) < 600
 
+    async def test_a_call_that_goes_on_keeps_nobody_from_the_tools(self, assistant: Assistant) -> None:
+        assistant.write(ADD + '\ndef hang() -> None:\n    """H."""\n    while True: pass\n')
+        await assistant.settled()
+        assert await assistant.names() == ["add", "hang"]
+        task = asyncio.create_task(assistant.call("hang"))
+        await asyncio.sleep(0)
+        assert await assistant.names() == ["add", "hang"]
+        assert not task.done()
+        task.cancel()
+        await asyncio.wait({task})
+
+    async def test_code_that_answers_in_the_place_of_its_process(self, assistant: Assistant) -> None:
+        assistant.write(
+            """
+import os, json
+text = json.dumps({"tools": [{"name": "a b", "description": "", "parameters": {}}], "told": []}).encode()
+for n in range(3, 20):
+    try: os.write(n, b"jan1" + len(text).to_bytes(4, "big") + text)
+    except OSError: pass
+"""
+        )
+        with pytest.raises(BrokenCode, match="wrote into the server's channel"):
+            await assistant.code.tools("a")
+
 
 class TestChanges:
     async def test_an_edit_is_in_the_next_call(self, assistant: Assistant) -> None:
