@@ -5,9 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from jan_code import limits, walls
-from jan_code.doctor import checks
-from jan_code.settings import CodeSettings
+from jan_code import walls
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="bubblewrap is for Linux only")
 
@@ -19,14 +17,9 @@ def test_the_environment_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @linux
-def test_without_bubblewrap_less_is_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert walls.find_bwrap() == (None, "bubblewrap (bwrap) is not installed.")
-    (check,) = checks()
-    verdict = check.run()
-    assert verdict.ok
-    assert "bubblewrap" in verdict.remedy
-    assert "without bubblewrap" in verdict.warnings[0]
 
 
 @linux
@@ -38,22 +31,6 @@ def test_one_that_does_not_work_counts_as_none(monkeypatch: pytest.MonkeyPatch, 
     assert walls.find_bwrap() == (None, "bubblewrap does not work here: no permission.")
 
 
-@linux
-def test_one_that_works_is_told() -> None:
-    path, told = walls.find_bwrap()
-    if path is None:
-        pytest.skip(told)
-    (check,) = checks()
-    assert "inside bubblewrap" in check.run().why
-
-
 def test_the_command_finds_the_child() -> None:
     done = subprocess.run(walls.plain(), input=b"", capture_output=True, timeout=60, check=False)
     assert b"Error" not in done.stderr
-
-
-@linux
-def test_a_limit_of_processes_counts_from_now_where_the_system_counts_from_nought() -> None:
-    settings = CodeSettings(processes=5)
-    assert limits.of(settings, walls=True)["processes"] == 5
-    assert limits.of(settings, walls=False)["processes"] > 5
