@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from openai import AsyncAssistantEventHandler, AsyncOpenAI
 from typing_extensions import override
 
 from jan_core.inprocess import client
+from jan_core.schemas.runs import RunStepsQuery
 from jan_core.testing.wired import EVERYTHING, wired
 from tests.conversations import FOLDER
 from tests.pinned import spec
@@ -24,6 +27,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:(The Assistants API is )?deprecated:DeprecationWarning"),
     pytest.mark.skipif(sys.platform == "win32", reason="the limits of code are those of POSIX"),
 ]
+ROOT = Path(__file__).parent.parent.parent
 CODE = '''
 import json
 
@@ -31,6 +35,13 @@ def double(n: int) -> str:
     """Doubles a number; what it gives tells the engine what to say next."""
     return json.dumps({"say": ["it ", "is ", str(2 * n)]})
 '''
+
+
+MODULES = {
+    **{name: value for name, value in EVERYTHING.items() if name.split("-")[0] in ("chat", "models")},
+    **FOLDER,
+    "runs-json": "jan_runs_json",
+}
 
 
 class Heard(AsyncAssistantEventHandler):
@@ -66,10 +77,8 @@ async def openai(tmp_path: Path) -> AsyncIterator[AsyncOpenAI]:
     index = tmp_path / "assistants" / "jan" / "src" / "index.py"
     index.parent.mkdir(parents=True)
     index.write_text(CODE)
-    parts = {name: value for name, value in EVERYTHING.items() if name.split("-")[0] in ("chat", "models")}
-    modules = {**parts, **FOLDER, "runs-json": "jan_runs_json"}
     async with (
-        wired(tmp_path, {"server": {"log_requests": False}}, modules=modules) as jan,
+        wired(tmp_path, {"server": {"log_requests": False}}, modules=MODULES) as jan,
         client(jan, event_hooks={"response": [check]}) as http,
     ):
         yield AsyncOpenAI(base_url="http://localhost/v1", api_key="none", max_retries=0, http_client=http)
@@ -108,3 +117,67 @@ async def test_create_and_poll_needs_no_outputs(openai: AsyncOpenAI) -> None:
     assert run.status == "completed"
     (_, step) = [one async for one in openai.beta.threads.runs.steps.list(run.id, thread_id=thread.id, order="asc")][:2]
     assert step.step_details.tool_calls[0].function.output == "error: the arguments must have n"  # type: ignore[union-attr]
+
+
+LEAVES_A_MARK = """
+import time
+
+def mark(path: str) -> str:
+    \"\"\"Does something that can be seen, and never returns.\"\"\"
+    with open(path, "a") as file:
+        file.write("x")
+    while True:
+        time.sleep(1)
+"""
+SERVER = """
+import asyncio, json, sys
+from pathlib import Path
+from jan_code import Code
+from jan_core.schemas.runs import RunRequest
+from jan_core.schemas.threads import ThreadRequest
+from jan_core.testing.wired import wired
+from tests.e2e.test_e2e_code import MODULES
+
+async def main(root, mark):
+    jan = wired(root, modules=MODULES)
+    jan.backend(Code)._tried = True  # no walls: the mark lies outside
+    async with jan:
+        script = json.dumps({"call": [{"name": "mark", "arguments": {"path": mark}}]})
+        said = [{"role": "user", "content": script}]
+        thread = await jan.threads.create(ThreadRequest.model_validate({"messages": said}))
+        run = await jan.runs.create(thread.id, RunRequest(assistant_id="jan", model="scripted"))
+        print(thread.id, run.id, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+"""
+
+
+async def test_a_server_killed_in_a_call_makes_it_once(tmp_path: Path) -> None:
+    index, mark = tmp_path / "assistants" / "jan" / "src" / "index.py", tmp_path / "mark"
+    index.parent.mkdir(parents=True)
+    index.write_text(LEAVES_A_MARK)
+    command = [sys.executable, "-c", SERVER, str(tmp_path), str(mark)]
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}  # a process that is killed clears nothing away
+    server = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environ, stdout=asyncio.subprocess.PIPE)
+    assert server.stdout is not None
+    thread, run_id = (await server.stdout.readline()).decode().split()
+    await until(lambda: mark.exists() and mark.read_text() == "x")
+    server.kill()
+    await server.wait()
+    async with wired(tmp_path, modules=MODULES) as jan:
+        async with asyncio.timeout(30):
+            while not (run := await jan.runs.retrieve(thread, run_id)).ended:
+                await asyncio.sleep(0.05)
+        assert run.status == "failed"
+        assert run.last_error is not None
+        assert "while mark was being carried out" in run.last_error.message
+        page = await jan.runs.list_steps(thread, run_id, RunStepsQuery())
+    assert [(one.type, one.status) for one in page.data] == [("tool_calls", "failed")]
+    assert mark.read_text() == "x"
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not true():
+            await asyncio.sleep(0.02)
