@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ from jan_core.errors import Conflict
 from jan_core.folder import keys as module
 from jan_core.folder.keys import KEPT, SPAN, KeptReplies
 from jan_core.folder.layout import Layout
+from jan_core.folder.locks import Locks
 from jan_core.idempotency import Once
 
 KEY, OTHER = "0" * 32, "1" * 32
@@ -133,6 +138,42 @@ async def test_a_caller_who_leaves_does_not_stop_what_began(made: Made, kept: Ke
         await made.ask(kept, key)
     assert made.times == {"object-0": 1}
     assert (await made.ask(kept, key))["id"] == ("object-1" if key is None else "object-0")
+
+
+@pytest.mark.anyio
+async def test_a_task_that_is_cancelled_leaves_no_key_locked(
+    made: Made, kept: KeptReplies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # They hold what was touched, so that nothing is given back by being forgotten.
+    errors: list[asyncio.CancelledError] = []
+    begun, real = threading.Event(), kept._locks.hold
+
+    @contextmanager
+    def hold(key: str) -> Iterator[None]:
+        begun.set()
+        with real(key):
+            yield
+
+    async def ask() -> None:
+        try:
+            await made.ask(kept)
+        except asyncio.CancelledError as error:
+            errors.append(error)
+            raise
+
+    monkeypatch.setattr(kept._locks, "hold", hold)
+    with Locks(tmp_path / "root" / module.FOLDER).hold(KEY):  # so that it waits in a thread
+        asking = asyncio.create_task(ask())
+        with anyio.fail_after(20):
+            while not begun.is_set():
+                await anyio.lowlevel.checkpoint()
+        asking.cancel()
+        await asyncio.wait({asking})
+    assert len(errors) == 1
+    with anyio.fail_after(20):
+        assert (await made.ask(kept))["id"] == "object-0"
+    assert made.times == {"object-0": 1}
+    assert kept._here == {}
 
 
 def test_a_note_that_a_crash_cut_short_is_none(made: Made, kept: KeptReplies) -> None:

@@ -72,7 +72,8 @@ def test_an_idle_connection_is_kept_as_long_as_told(short: Server) -> None:
     client.send(b"GET /echo HTTP/1.1\r\n%s\r\n" % HOST)
     assert client.reply().status == 200
     assert client.ended()
-    assert KEPT_SECONDS <= time.monotonic() - asked < 20
+    # A loop's timers count whole milliseconds from the beginning of its turn: they may be that much too early.
+    assert KEPT_SECONDS - 0.02 <= time.monotonic() - asked < 20
 
 
 def test_an_idle_connection_outlives_the_header_limit(short: Server) -> None:

@@ -30,6 +30,7 @@ class SmallContract(Contract):
     async def test_02_two(self, case):
         '''Two.'''
 """
+SKIP = "pytest.mark.skip"
 HEAD = """
 import unittest
 import pytest
@@ -91,7 +92,7 @@ CHEATS: dict[str, tuple[str, str]] = {
     "__test__": (CLASS + "    __test__ = False\n", "says __test__ = False"),
     "__init__": (CLASS + "    def __init__(self): pass\n", "has __init__"),
     "__new__": (CLASS + "    def __new__(cls): return object.__new__(cls)\n", "has __new__"),
-    "skip the class": (HEAD + "@pytest.mark.skip\n" + CLASS.strip(), "is marked skip"),
+    "skip the class": (HEAD + f"@{SKIP}\n" + CLASS.strip(), "is marked skip"),
     "skip the module": (HEAD + "pytestmark = pytest.mark.skip\n" + CLASS, "is marked skip"),
     "skip by pytestmark": (CLASS + "    pytestmark = pytest.mark.skipif(True, reason='x')\n", "is marked skipif"),
     "skip a clause": (CLASS + "    test_01_one = pytest.mark.skip(SmallContract.test_01_one)\n", "is marked skip"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -247,3 +248,14 @@ def test_clauses_run_in_the_order_of_their_numbers(pytester: pytest.Pytester) ->
     numbers = re.findall(r"^test_contract.py::TestMine::test_(\d\d)_\w+$", told.stdout.str(), re.MULTILINE)
     assert numbers == sorted(numbers)
     assert len(numbers) == len(MessagesContract.clauses())
+
+
+def test_only_those_that_failed_last_are_run_again(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_contract=HEAD)
+    cache = pytester.path / ".pytest_cache" / "v" / "cache"
+    cache.mkdir(parents=True)
+    first = next(name for name in dir(MessagesContract) if name.startswith("test_01_"))
+    (cache / "lastfailed").write_text(json.dumps({f"test_contract.py::TestMine::{first}": True}))
+    told = pytester.runpytest_inprocess("-p", "no:xdist", "--last-failed")
+    assert told.ret == pytest.ExitCode.OK
+    assert row(told.stdout.str()) == [28, 1, 0, 0, 0, 27]

@@ -7,6 +7,7 @@ it was then. Notes lie in folders by the time they were written, so that old one
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -67,6 +68,7 @@ class KeptReplies:
         # Locks of their own: one is held while an object is made, and making it takes locks of the root.
         self._locks = Locks(Path(self.folder))
         self._here: dict[str, tuple[anyio.Lock, int]] = {}
+        self._going: set[asyncio.Task[dict[str, Any]]] = set()
         self._limiter = anyio.CapacityLimiter(WORKERS)
         self._waiting = anyio.CapacityLimiter(WAITING)
 
@@ -95,28 +97,42 @@ class KeptReplies:
             Locked: another process held the key for too long.
             OSError: the note cannot be written; nothing was made.
         """
+        # In a task of its own, for a shield of anyio's holds nothing back where the caller's task itself is cancelled:
+        # then a thread could take the lock of the key, and nobody would be left to give it back.
+        task = asyncio.get_running_loop().create_task(self._once(asked, new, is_made, make))
+        self._going.add(task)
+        task.add_done_callback(self._going.discard)
+        with anyio.CancelScope(shield=True):
+            await asyncio.shield(task)
+        return task.result()
+
+    async def _once(
+        self,
+        asked: Once | None,
+        new: Callable[[], Awaitable[dict[str, Any]]],
+        is_made: Callable[[dict[str, Any]], bool],
+        make: Callable[[dict[str, Any]], Awaitable[None]],
+    ) -> dict[str, Any]:
         if asked is None:
             reply = await new()
-            with anyio.CancelScope(shield=True):
-                await make(reply)
+            await make(reply)
             return reply
         key = asked.key
         async with self._turn(key):
-            with anyio.CancelScope(shield=True):
-                note: Note | None = await self._run(self.find, key)
-                if note is None:
-                    reply = await new()
-                    await self._run(self.begin, key, asked.fingerprint, reply)
-                else:
-                    asked.check(note.fingerprint)
-                    reply = dict(note.reply)
-                    if note.done:
-                        return reply
-                    await self._run(self.secure, key)
-                    if await self._run(is_made, reply):
-                        return reply
-                await make(reply)
-                await self._run(self.finish, key)
+            note: Note | None = await self._run(self.find, key)
+            if note is None:
+                reply = await new()
+                await self._run(self.begin, key, asked.fingerprint, reply)
+            else:
+                asked.check(note.fingerprint)
+                reply = dict(note.reply)
+                if note.done:
+                    return reply
+                await self._run(self.secure, key)
+                if await self._run(is_made, reply):
+                    return reply
+            await make(reply)
+            await self._run(self.finish, key)
         return reply
 
     def find(self, key: str) -> Note | None:

@@ -200,7 +200,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     held: dict[tuple[str, str, int], dict[str, str]] = {}
     for outcome, reports in terminalreporter.stats.items():
         for report in reports:
-            properties = dict(getattr(report, "user_properties", ()))
+            if not isinstance(report, pytest.TestReport):  # a clause that was deselected stands there itself
+                continue
+            properties: dict[str, Any] = dict(report.user_properties)
             if _OF in properties and (report.when == "call" or outcome in ("error", "failed")):
                 expected = "newer" if _NEWER in properties else "expected"
                 kind = {"passed": properties.get(_OUTCOME, "proven"), "xfailed": expected}.get(outcome, "broken")
