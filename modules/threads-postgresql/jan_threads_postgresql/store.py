@@ -1,0 +1,260 @@
+"""The threads endpoint in PostgreSQL: a row a thread, and one for each label that it is found by."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+from jan_core.endpoints.threads import Threads
+from jan_core.errors import Conflict, InvalidRequest, JanError, NotFound, Unavailable
+from jan_core.folder.names import check_name
+from jan_core.idempotency import Once, once
+from jan_core.ids import new_thread_id, thread_time
+from jan_core.schemas.settings import SettingsLayer
+from jan_core.schemas.threads import (
+    Thread,
+    ThreadDeleted,
+    ThreadPage,
+    ThreadRequest,
+    ThreadsQuery,
+    ThreadUpdate,
+)
+from jan_postgresql import Postgresql
+from jan_postgresql.faults import AWAY
+from jan_postgresql.replies import kept_reply, sweep
+from jan_postgresql.texts import is_storable
+from jan_threads_postgresql import statements
+from jan_threads_postgresql.rows import fields_of, labels_asked, labels_of, threads_of
+from jan_threads_postgresql.statements import Place
+
+if TYPE_CHECKING:
+    from jan_core.app import Jan
+    from jan_postgresql.database import Connection
+
+log = logging.getLogger("jan")
+
+
+class ThreadsPostgresql(Threads):
+    """Threads in the table `jan.threads`.
+
+    Args:
+        jan: gives the database, and the messages that a new thread may have.
+    """
+
+    def __init__(self, jan: Jan) -> None:
+        self._jan = jan
+        self._database = jan.backend(Postgresql)
+        self._database.needs("threads-postgresql", "jan_threads_postgresql")
+
+    @override
+    async def create(self, body: ThreadRequest) -> Thread:
+        first = body.assistants[0].assistant_id if body.assistants else "jan"
+        check_name(first, param="assistants[0].assistant_id")
+        if body.messages and "messages" not in self._jan.endpoints:
+            raise InvalidRequest(
+                "messages: no module is chosen that stores messages; choose one under [endpoints] of jan.toml.",
+                param="messages",
+            )
+        asked = once("threads.create", body)
+        if asked is not None:
+            kept = await self._database.do(lambda connection: kept_reply(connection, asked))
+            if kept is not None:
+                return Thread.model_validate_json(kept)
+        thread_id = new_thread_id(first)
+        thread = Thread.of(body, id=thread_id, created_at=thread_time(thread_id) or 0)
+        if not body.messages:
+            return await self._add(thread, asked, statements.ADD)
+        await self._change(statements.BEGIN, thread.id, thread.created_at, fields_of(thread))
+        try:
+            await self._jan.messages.start(thread.id, body.messages)
+            made = await self._add(thread, asked, statements.FINISH)
+        except BaseException:
+            await self._break_off(thread.id)
+            raise
+        if made.id != thread.id:
+            await self._break_off(thread.id)
+        return made
+
+    @override
+    async def list(self, query: ThreadsQuery) -> ThreadPage:
+        labels = labels_asked(query)
+
+        async def look(connection: Connection) -> ThreadPage:
+            after = await _place(connection, "after", query.after)
+            before = await _place(connection, "before", query.before)
+            # With `before` alone, the page right in front of it: from there backwards, and turned round at the end.
+            backwards = before is not None and after is None
+            ascending = (query.order == "asc") is not backwards
+            begin, end = (before, None) if backwards else (after, before)
+            listed = statements.listing(labels, begin, end, ascending=ascending, limit=query.limit)
+            rows = await (await connection.execute(*listed)).fetchall()
+            found = threads_of(rows[: query.limit])
+            more, far = len(rows) > query.limit, found[-1].id if found else None
+            if len(labels) > 1 and not more:
+                looked = statements.last_looked_at(labels[0], begin, end, ascending=ascending)
+                last = await (await connection.execute(*looked)).fetchone()
+                if last is not None:
+                    more, far = True, str(last[1])
+            near = found[0].id if found else far
+            if backwards:
+                found.reverse()
+                near, far = far, near
+            return ThreadPage(data=found, first_id=near, last_id=far, has_more=more)
+
+        return await self._database.do(look)
+
+    @override
+    async def retrieve(self, thread_id: str) -> Thread:
+        check_name(thread_id, param="thread_id")
+
+        async def look(connection: Connection) -> Thread:
+            return await _found(connection, statements.FIND, thread_id)
+
+        return await self._database.do(look)
+
+    @override
+    async def update(self, thread_id: str, body: ThreadUpdate) -> Thread:
+        check_name(thread_id, param="thread_id")
+
+        async def change(connection: Connection) -> Thread:
+            async with connection.transaction():
+                thread = await _found(connection, statements.FIND_TO_CHANGE, thread_id)
+                changed = thread.changed(body)
+                # Written and read, so that the answer is what is stored.
+                changed = Thread.model_validate_json(changed.model_dump_json())
+                await connection.execute(statements.CHANGE, [fields_of(changed), thread_id])
+                if labels_of(changed) != labels_of(thread):
+                    await _label(connection, changed)
+                return changed
+
+        return await self._database.do(change)
+
+    @override
+    async def delete(self, thread_id: str) -> ThreadDeleted:
+        check_name(thread_id, param="thread_id")
+        begun = 0
+
+        async def hide(connection: Connection) -> None:
+            nonlocal begun
+            begun += 1
+            async with connection.transaction():
+                if (await connection.execute(statements.DELETE, [thread_id])).rowcount == 0:
+                    if begun > 1:
+                        raise Unavailable("The database broke off, and the thread is gone by now.", code=AWAY)
+                    raise _not_found(thread_id)
+                await connection.execute(statements.REMOVE_LABELS, [thread_id])
+
+        await self._database.do(hide)
+        return ThreadDeleted(id=thread_id, deleted=True)
+
+    @override
+    async def check(self, thread_id: str) -> None:
+        check_name(thread_id, param="thread_id")
+
+        async def look(connection: Connection) -> bool:
+            return (await connection.execute(statements.CHECK, [thread_id])).rowcount == 1
+
+        if not await self._database.do(look):
+            raise _not_found(thread_id)
+
+    @override
+    async def put(self, thread: Thread) -> None:
+        check_name(thread.id, param="thread_id")
+        values = [thread.id, thread.created_at, fields_of(thread)]
+
+        async def store(connection: Connection) -> None:
+            async with connection.transaction():
+                if (await connection.execute(statements.PUT, values)).rowcount == 0:
+                    raise Conflict(f"The thread {thread.id!r} is being deleted; try again when that is done.")
+                await _label(connection, thread)
+
+        await self._database.do(store)
+
+    @override
+    async def layers(self, thread_id: str) -> Sequence[SettingsLayer]:
+        thread = await self.retrieve(thread_id)
+        values = {**(thread.parameters or {}), "model": thread.model}
+        values = {name: value for name, value in values.items() if value is not None}
+        return [SettingsLayer(origin=f"PostgreSQL, jan.threads, {thread_id}", values=values)] if values else []
+
+    @override
+    async def deleted(self) -> Sequence[str]:
+        async def look(connection: Connection) -> list[str]:
+            return [row[0] for row in await (await connection.execute(statements.DELETED)).fetchall()]
+
+        return await self._database.do(look)
+
+    @override
+    async def forget(self, thread_id: str) -> None:
+        if is_storable(thread_id):
+            await self._change(statements.FORGET, thread_id)
+
+    async def _add(self, thread: Thread, asked: Once | None, statement: str) -> Thread:
+        """Have a thread seen, and keep the reply under its key; or return the reply that another request kept."""
+        begun = 0
+
+        async def add(connection: Connection) -> Thread:
+            nonlocal begun
+            begun += 1
+            async with connection.transaction():
+                if asked is not None:
+                    noted = [asked.key, "", asked.fingerprint, thread.model_dump_json()]
+                    if (await connection.execute(statements.KEEP_REPLY, noted)).rowcount == 0:
+                        kept = await kept_reply(connection, asked)
+                        if kept is None:
+                            raise Unavailable("The reply under this Idempotency-Key was just forgotten; try again.")
+                        return Thread.model_validate_json(kept)
+                    await sweep(connection)
+                if statement == statements.ADD:
+                    await connection.execute(statement, [thread.id, thread.created_at, fields_of(thread)])
+                elif (await connection.execute(statement, [thread.id])).rowcount == 0 and begun == 1:
+                    raise Unavailable("Storing the first messages took too long; try again.")
+                await _label(connection, thread)
+            return thread
+
+        return await self._database.do(add)
+
+    async def _change(self, statement: str, *values: object) -> None:
+        async def work(connection: Connection) -> None:
+            await connection.execute(statement, values)
+
+        await self._database.do(work)
+
+    async def _break_off(self, thread_id: str) -> None:
+        """Leave what was stored of a thread that is not made to those who finish deletions."""
+        try:
+            await self._change(statements.BREAK_OFF, thread_id)
+        except JanError as error:
+            log.warning("the thread %s was not made; what there is of it goes in an hour: %s", thread_id, error.message)
+
+
+async def _label(connection: Connection, thread: Thread) -> None:
+    await connection.execute(statements.REMOVE_LABELS, [thread.id])
+    labels = labels_of(thread)
+    if labels:
+        await connection.execute(statements.ADD_LABELS, [labels, thread.created_at, thread.id])
+
+
+async def _found(connection: Connection, statement: str, thread_id: str) -> Thread:
+    row = await (await connection.execute(statement, [thread_id])).fetchone()
+    if row is None:
+        raise _not_found(thread_id)
+    return threads_of([row])[0]
+
+
+async def _place(connection: Connection, param: str, id: str | None) -> Place | None:
+    if id is None:
+        return None
+    row = None
+    if is_storable(id):
+        row = await (await connection.execute(statements.PLACE, [id])).fetchone()
+    if row is None:
+        raise InvalidRequest(f"{param}: there is no object {id[:200]!a} in this listing.", param=param)
+    return int(row[0]), id
+
+
+def _not_found(thread_id: str) -> NotFound:
+    return NotFound(f"There is no thread {thread_id!r}.", param="thread_id", code="thread_not_found")
