@@ -1,5 +1,5 @@
-"""The backend `jan-postgresql`: connections to one PostgreSQL, the migrations of the modules that keep their data in it,
-and a server inside the root where the config names none.
+"""The backend `jan-postgresql`: connections to one PostgreSQL, the migrations of the modules that keep their data in
+it, and a server inside the root where the config names none.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 import psycopg
-from pydantic import BaseModel
 from psycopg import AsyncConnection
+from pydantic import BaseModel
 from typing_extensions import override
 
 from jan_core.backend import Backend
@@ -44,6 +44,9 @@ class Postgresql(Backend):
     Raises, when entered:
         Refusal: the database is there and cannot be used: wrong password, too old, old tables; or the own server does
             not start.
+
+    Attributes:
+        own: the server inside the root, where the settings name no other.
     """
 
     name: ClassVar[str] = "jan-postgresql"
@@ -52,7 +55,7 @@ class Postgresql(Backend):
     def __init__(self, settings: PostgresqlSettings, jan: Jan) -> None:
         super().__init__(settings, jan)
         self._wanted: dict[str, list[Migration]] = {}
-        self._own = None if settings.dsn else OwnServer(jan.root / settings.folder)
+        self.own = None if settings.dsn else OwnServer(jan.root / settings.folder)
         self._database = Database(settings, self.dsn, self._prepare)
         self._open = AsyncExitStack()
         self.needs("jan-postgresql", OWN)
@@ -77,7 +80,7 @@ class Postgresql(Backend):
 
     async def dsn(self) -> str:
         """How to connect."""
-        return self.settings.dsn if self._own is None else self._own.dsn
+        return self.settings.dsn if self.own is None else self.own.dsn
 
     async def direct_dsn(self) -> str:
         """How to connect without a PgBouncer."""
@@ -102,17 +105,17 @@ class Postgresql(Backend):
             cause = "the driver psycopg does not run on the event loop that Jan has on Windows"
             raise Refusal("the backend jan-postgresql", cause, "Run Jan on Linux or macOS, or in WSL.")
         async with AsyncExitStack() as stack:
-            if self._own is not None:
-                await stack.enter_async_context(self._own)
+            if self.own is not None:
+                await stack.enter_async_context(self.own)
             await stack.enter_async_context(self._database)
             try:
                 await self._database.ready()
             except Unfit as error:
-                raise Refusal(self._asked(), error.cause, error.remedy) from error
+                raise Refusal(self.asked, error.cause, error.remedy) from error
             except (psycopg.Error, JanError) as error:
                 if not may_come_back(error):
                     remedy = "Mend the dsn, or what it names; `jan db status` tries it."
-                    raise Refusal(self._asked(), told(error), remedy) from error
+                    raise Refusal(self.asked, told(error), remedy) from error
                 log.warning("the database cannot be reached yet: %s; requests are answered 503", told(error))
             self._open = stack.pop_all()
         return self
@@ -136,8 +139,10 @@ class Postgresql(Backend):
                 for one in await migrate(connection, self.wanted):
                     log.info("applied the migration %s of %s", one.name, one.owner)
 
-    def _asked(self) -> str:
-        if self._own is not None:
+    @property
+    def asked(self) -> str:
+        """Which database it is, and where that was said, for a person; never with a password."""
+        if self.own is not None:
             return f"the PostgreSQL in {self.jan.root / self.settings.folder}"
         return f"[jan-postgresql] dsn ({self.jan.config.where('jan-postgresql', 'dsn')})"
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -30,7 +30,7 @@ Work = Callable[[Connection], Awaitable[T]]
 OLDEST = 140000
 """The oldest server that will do, as PostgreSQL numbers them: 14."""
 SLICE = 1.0
-"""Seconds after which a request that waits for a connection asks the pool again; the pool then tries to connect anew."""
+"""Seconds after which a request that waits for a connection asks the pool again, which then tries to connect anew."""
 PATIENCE = 2.0
 """Seconds that the pool goes on trying to connect by itself."""
 TRIES = 3
@@ -88,7 +88,7 @@ class Database:
         self,
         settings: PostgresqlSettings,
         dsn: Callable[[], Awaitable[str]],
-        prepare: Callable[[], Awaitable[None]],
+        prepare: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
         self._settings = settings
         self._dsn = dsn
@@ -97,6 +97,7 @@ class Database:
         self._is_pooled: bool | None = True if settings.direct_dsn else None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._looking: asyncio.Task[None] | None = None
+        self._is_away = False
         self._pool: AsyncConnectionPool[Connection] | None = None
 
     async def __aenter__(self) -> Self:
@@ -117,6 +118,8 @@ class Database:
             configure=self._configure,
             reconnect_timeout=PATIENCE,
         )
+        # It tells of each attempt of each connection; what matters is told once, below.
+        logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
         await self._pool.open(wait=False)
         return self
 
@@ -155,16 +158,29 @@ class Database:
         task.add_done_callback(lambda _: timer.cancel())
         await asyncio.wait({task})
         try:
-            return task.result()
+            done = task.result()
+            self._tell(None)
+            return done
         except JanError:
+            self._tell(None)
             raise
         except (psycopg.Error, Unfit) as error:
+            self._tell(error)
             if going.is_late:
                 seconds = f"{self._settings.answer_seconds:g} seconds"
                 raise Unavailable(f"The database did not answer within {seconds}; try again.", code=AWAY) from error
             if isinstance(error, Unfit):
                 raise Unavailable(str(error), code=AWAY) from error
             raise answer_to(error) from error
+
+    def _tell(self, error: Exception | None) -> None:
+        """Log that the database went away, or came back; each once."""
+        if error is None and self._is_away:
+            self._is_away = False
+            log.warning("the database answers again")
+        elif error is not None and not self._is_away and (isinstance(error, PoolTimeout | Unfit) or is_lost(error)):
+            self._is_away = True
+            log.warning("the database is away: %s; requests are answered 503 until it is back", told(error))
 
     async def ready(self) -> None:
         """Return when the database can be used.
@@ -248,14 +264,14 @@ class _Held:
             left = end - loop.time()
             try:
                 connection = await self._pool.getconn(timeout=max(0.001, min(SLICE, left)))
-                break
             except PoolTimeout:
                 if left <= SLICE or self._going.is_late:
                     raise
-        self._going.connection = connection
-        if self._going.is_late:
-            self._going.cut()
-        return connection
+                continue
+            self._going.connection = connection
+            if self._going.is_late:
+                self._going.cut()
+            return connection
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

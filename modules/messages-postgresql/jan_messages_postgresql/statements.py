@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from jan_core.schemas.messages import MessagesQuery
-from jan_messages_postgresql.rows import COLUMNS, STORED, TYPES
 from jan_postgresql.replies import KEEP
 
+from jan_core.schemas.messages import MessagesQuery
+from jan_messages_postgresql.rows import COLUMNS, STORED, TYPES
+
 _VALUES = ", ".join(f"%s::{kind}" for kind in TYPES)
+_CAST = ", ".join(f"{name}::{kind}" for name, kind in zip(STORED.split(", "), TYPES, strict=True))
+_LISTS = ", ".join("%s::bigint[]" if kind == "bigint" else "%s::text[]" for kind in TYPES)
 _CHANGES = ", ".join(f"{name} = excluded.{name}" for name in STORED.split(", ")[1:])
 
 # The lock is taken before a place is drawn, and given back after the row can be seen. So whoever has read the messages
@@ -27,9 +30,8 @@ thread]`."""
 PUT = f"{_INSERT}{_LOCKED.format(source='')} ON CONFLICT (thread_id, id) DO UPDATE SET {_CHANGES}"
 """Adds a message, or puts it in the place of the one of its id: `[thread, *values, thread]`."""
 ADD_MANY = f"""INSERT INTO jan.messages (thread_id, place, {STORED})
-    SELECT %s, nextval('jan.message_places'), {", ".join(f"{name}::{kind}" for name, kind in zip(STORED.split(", "), TYPES, strict=True))}
-    FROM (SELECT * FROM unnest({", ".join(f"%s::{'bigint' if kind == 'bigint' else 'text'}[]" for kind in TYPES)})
-        WITH ORDINALITY AS given ({STORED}, number) ORDER BY number) AS ordered"""
+    SELECT %s, nextval('jan.message_places'), {_CAST}
+    FROM (SELECT * FROM unnest({_LISTS}) WITH ORDINALITY AS given ({STORED}, number) ORDER BY number) AS ordered"""
 """Adds messages in their order: `[thread, *(a list for each column)]`."""
 FIND = f"SELECT {COLUMNS} FROM jan.messages WHERE thread_id = %s AND id = %s"
 CHANGE = f"UPDATE jan.messages SET metadata = %s::json WHERE thread_id = %s AND id = %s RETURNING {COLUMNS}"
@@ -41,9 +43,7 @@ FORGET_REPLIES = "DELETE FROM jan.replies WHERE scope = %s"
 PLACE = "SELECT place FROM jan.messages WHERE thread_id = %s AND id = %s"
 
 
-def listing(
-    thread_id: str, query: MessagesQuery, after: int | None, before: int | None
-) -> tuple[str, list[Any], bool]:
+def listing(thread_id: str, query: MessagesQuery, after: int | None, before: int | None) -> tuple[str, list[Any], bool]:
     """The statement of a page, with one row more than its limit.
 
     Args:

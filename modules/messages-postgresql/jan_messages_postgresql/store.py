@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from jan_postgresql import Postgresql
+from jan_postgresql.faults import AWAY
+from jan_postgresql.replies import kept_reply, sweep
+from jan_postgresql.texts import as_json, is_storable
 from typing_extensions import override
 
 from jan_core.endpoints.messages import Messages
@@ -22,14 +26,11 @@ from jan_core.schemas.messages import (
 )
 from jan_messages_postgresql import statements
 from jan_messages_postgresql.rows import messages_of, values_of
-from jan_postgresql import Postgresql
-from jan_postgresql.faults import AWAY
-from jan_postgresql.replies import kept_reply, sweep
-from jan_postgresql.texts import as_json, is_storable
 
 if TYPE_CHECKING:
-    from jan_core.app import Jan
     from jan_postgresql.database import Connection
+
+    from jan_core.app import Jan
 
 SOME = 5000
 """Messages that one statement removes, at most, when a thread is cleared."""
@@ -162,7 +163,7 @@ class MessagesPostgresql(Messages):
             pass
         await self._database.do(forget)
 
-    async def _one(self, thread_id: str, message_id: str, statement: str, values: list[Any]) -> Message:
+    async def _one(self, thread_id: str, message_id: str, statement: str, values: Sequence[Any]) -> Message:
         """The one row that a statement gives."""
         await self._jan.threads.check(thread_id)
         check_name(message_id, param="message_id")

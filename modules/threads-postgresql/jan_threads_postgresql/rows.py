@@ -8,10 +8,10 @@ from hashlib import sha256
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
+from jan_postgresql.texts import as_json
 from pydantic import TypeAdapter
 
 from jan_core.schemas.threads import Thread, ThreadsQuery
-from jan_postgresql.texts import as_json
 
 COLUMNS = "id, created_at, fields::text"
 """What is read of a row, in the order of `threads_of`."""
@@ -38,7 +38,7 @@ def labels_of(thread: Thread) -> list[bytes]:
 
 
 def labels_asked(query: ThreadsQuery) -> list[bytes]:
-    """What the threads of a listing must have, all of it; that of the fewest threads, as far as one can guess, first."""
+    """What the threads of a listing must have, all of it; what fewest threads have, as far as one can guess, first."""
     found = [_pair(name, value) for name, value in (query.metadata or {}).items()]
     return found if query.assistant_id is None else [*found, _assistant(query.assistant_id)]
 

@@ -6,6 +6,10 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from jan_postgresql import Postgresql
+from jan_postgresql.faults import AWAY
+from jan_postgresql.replies import kept_reply, sweep
+from jan_postgresql.texts import is_storable
 from typing_extensions import override
 
 from jan_core.endpoints.threads import Threads
@@ -22,17 +26,14 @@ from jan_core.schemas.threads import (
     ThreadsQuery,
     ThreadUpdate,
 )
-from jan_postgresql import Postgresql
-from jan_postgresql.faults import AWAY
-from jan_postgresql.replies import kept_reply, sweep
-from jan_postgresql.texts import is_storable
 from jan_threads_postgresql import statements
 from jan_threads_postgresql.rows import fields_of, labels_asked, labels_of, threads_of
 from jan_threads_postgresql.statements import Place
 
 if TYPE_CHECKING:
-    from jan_core.app import Jan
     from jan_postgresql.database import Connection
+
+    from jan_core.app import Jan
 
 log = logging.getLogger("jan")
 
