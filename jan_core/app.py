@@ -48,6 +48,7 @@ class Jan:
         config: what was asked for.
         server: the table `[server]`, checked.
         endpoints: those that are served, by name, as `jan.<name>` has them.
+        refusal: why it could not be entered, where a backend or an endpoint refused.
         routes: the routes of its application, where it has one: what hooks that are called after them (`asgi_wrapper`)
             may ask.
 
@@ -62,6 +63,7 @@ class Jan:
         self.server = self.config.table("server", ServerSettings)
         self.under_way = UnderWay()
         self.routes: Routes | None = None
+        self.refusal: Refusal | None = None
         self.endpoints: Mapping[str, Endpoint] = {}
         self.backends: dict[type[Backend], Backend] = {}
         self._stack: AsyncExitStack | None = None
@@ -128,10 +130,14 @@ class Jan:
     async def __aenter__(self) -> Self:
         self._entered = True
         async with AsyncExitStack() as stack:
-            for backend in self.backends.values():
-                await stack.enter_async_context(backend)
-            for endpoint in sorted(self.endpoints.values(), key=lambda one: one.unasked):
-                await stack.enter_async_context(endpoint)
+            try:
+                for backend in self.backends.values():
+                    await stack.enter_async_context(backend)
+                for endpoint in sorted(self.endpoints.values(), key=lambda one: one.unasked):
+                    await stack.enter_async_context(endpoint)
+            except Refusal as refusal:
+                self.refusal = refusal
+                raise
             if "threads" in self.endpoints:
                 await stack.enter_async_context(self.reconciler)
             self._stack = stack.pop_all()

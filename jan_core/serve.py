@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import uvicorn
 
@@ -127,7 +128,7 @@ def run(jan: Jan, announce: Callable[[str], None]) -> None:
         announce: called once with the server's address, when it answers.
 
     Raises:
-        Refusal: it may not, or cannot, listen there.
+        Refusal: it may not, or cannot, listen there; or the app cannot be entered.
     """
     check_bind(jan)
     listener = bind(jan)
@@ -155,8 +156,21 @@ def run(jan: Jan, announce: Callable[[str], None]) -> None:
     )
     shown = f"[{host}]" if ":" in host else host
     server = _Server(config, jan, lambda: announce(f"http://{shown}:{port}"))
+    logger = logging.getLogger("uvicorn.error")
+    quiet = partial(_says, jan)
+    logger.addFilter(quiet)
     try:
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             runner.run(server.serve(sockets=[listener]))
+    except SystemExit:
+        if jan.refusal is None:
+            raise
+        raise jan.refusal from None
     finally:
+        logger.removeFilter(quiet)
         listener.close()
+
+
+def _says(jan: Jan, record: logging.LogRecord) -> bool:
+    """False for what uvicorn logs of a start that was refused, a traceback: the person is told the refusal itself."""
+    return jan.refusal is None

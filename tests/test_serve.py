@@ -3,11 +3,14 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
+from pydantic import BaseModel
 
+from jan_core.backend import Backend
 from jan_core.refusal import Refusal
-from jan_core.serve import bind, check_bind, is_loopback
+from jan_core.serve import bind, check_bind, is_loopback, run
 from jan_core.testing.wired import wired
 from tests.parts import part
 
@@ -64,6 +67,26 @@ def test_an_address_that_is_none_names_the_flag(tmp_path: Path, host: str) -> No
     with pytest.raises(Refusal) as refused:
         bind(wired(tmp_path, {"server": {"host": host}}))
     assert "--host" in refused.value.remedy
+
+
+def test_an_app_that_refuses_to_be_entered_is_refused_without_a_traceback(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    jan = wired(tmp_path, {"server": {"port": 0}})
+    refusal = Refusal("[store] dsn", "the database is too old", "Take a newer one.")
+
+    class Refusing(Backend):
+        name = "jan-refusing"
+        settings_model = BaseModel
+
+        async def __aenter__(self) -> Self:
+            raise refusal
+
+    jan.backends[Refusing] = Refusing(None, jan)
+    with pytest.raises(Refusal) as refused:
+        run(jan, lambda address: pytest.fail("it is announced"))
+    assert refused.value is refusal
+    assert "Traceback" not in caplog.text
 
 
 def test_a_free_port_is_taken_for_0(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from jan_core.backend import Backend
 from jan_core.errors import JanError
 from jan_core.refusal import Refusal
 from jan_postgresql.database import Connection, Database, Unfit, Work, check_fit
-from jan_postgresql.faults import is_lost, told
+from jan_postgresql.faults import may_come_back, told
 from jan_postgresql.migrations import OWN, Migration, migrate, migrations_of, state_of
 from jan_postgresql.own_server import OwnServer
 from jan_postgresql.settings import PostgresqlSettings
@@ -145,10 +145,3 @@ class Postgresql(Backend):
         if self.own is not None:
             return f"the PostgreSQL in {self.jan.root / self.settings.folder}"
         return f"[jan-postgresql] dsn ({self.jan.config.where('jan-postgresql', 'dsn')})"
-
-
-def may_come_back(error: Exception) -> bool:
-    """True where waiting may help: nobody answers, or the server is starting, stopping or full."""
-    if not isinstance(error, psycopg.Error):
-        return True
-    return is_lost(error) or (error.sqlstate or "").startswith("53")

@@ -36,6 +36,24 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, psycopg.InterfaceError)
 
 
+_PASSING = ("starting up", "shutting down", "recovery", "too many", "connection slots", "not accepting", "not yet")
+
+
+def may_come_back(error: Exception) -> bool:
+    """True where waiting may help: nobody answers, or the server is starting, stopping or full.
+
+    A refused connection has no code, so its words have to do; where they are of another language, it is waited.
+    """
+    if not isinstance(error, psycopg.Error):
+        return True
+    if error.sqlstate is not None:
+        return is_lost(error) or error.sqlstate.startswith("53")
+    text = str(error)
+    if "no password supplied" in text:
+        return False
+    return "FATAL" not in text or any(words in text for words in _PASSING)
+
+
 def answer_to(error: Exception) -> JanError:
     """The error of the API for what the driver or the pool raised."""
     if isinstance(error, JanError):

@@ -75,7 +75,7 @@ def listing(
 
 
 def last_looked_at(label: bytes, begin: Place | None, end: Place | None, *, ascending: bool) -> tuple[str, list[Any]]:
-    """The statement that gives the last of the `BUDGET` threads that a listing looked at; none where they were fewer."""
+    """Gives the last of the `BUDGET` threads that a listing looked at; none where they were fewer."""
     scan, values = _scan(label, begin, end, ascending)
     return f"{scan} OFFSET %s LIMIT 1", [*values, BUDGET - 1]
 
