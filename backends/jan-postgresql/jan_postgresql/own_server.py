@@ -117,7 +117,7 @@ class OwnServer:
             ours = self._users / f"{os.getpid()}-{secrets.token_hex(4)}.lock"
             self._ours.enter_context(hold(ours))
             try:
-                self._begin()
+                self.begin()
             except BaseException:
                 self._ours.close()
                 raise
@@ -127,7 +127,7 @@ class OwnServer:
         with self._alone():
             self._ours.close()
             if self._pid() is not None and not self._has_users():
-                self._control("stop", "-m", "fast", "-w", "-t", str(STOP_SECONDS))
+                self.control("stop", "-m", "fast", "-w", "-t", str(STOP_SECONDS))
 
     def pid(self) -> int | None:
         """The process of the running server; None where none runs."""
@@ -149,9 +149,14 @@ class OwnServer:
         with self._alone():
             if self._pid() is None:
                 log.warning("the PostgreSQL in %s has died; starting it again", self._folder)
-                self._begin()
+                self.begin()
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Start the server where it does not run, and return when it answers. Blocking; `start` is what users call.
+
+        Raises:
+            Refusal: it does not start.
+        """
         if self._pid() is not None:
             return
         if not self._data.exists():
@@ -162,7 +167,7 @@ class OwnServer:
         while True:
             log_file = self._folder / "server.log"
             try:
-                self._control("start", "-w", "-t", str(START_SECONDS), "-l", str(log_file), "-s")
+                self.control("start", "-w", "-t", str(START_SECONDS), "-l", str(log_file), "-s")
                 return
             except subprocess.CalledProcessError:
                 # What a killed server left behind ends within moments, and is in the way until then.
@@ -232,7 +237,12 @@ class OwnServer:
         if os.geteuid() == 0:
             os.chown(path, NOBODY, NOBODY)
 
-    def _control(self, what: str, *arguments: str) -> None:
+    def control(self, what: str, *arguments: str) -> None:
+        """Have `pg_ctl` do something with the server, such as `stop`. Blocking.
+
+        Raises:
+            subprocess.CalledProcessError: it failed; `programs.log` in the folder says why.
+        """
         self._run("pg_ctl", what, "-D", str(self._data), *arguments)
 
     def _run(self, program: str, *arguments: str, text: str = "") -> None:
