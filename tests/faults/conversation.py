@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -39,6 +40,7 @@ class Opened:
         root: its root folder.
         append: how messages are appended: the setting of `messages-json`.
         modules: entry points of the modules.
+        more: further tables of settings, such as that of a backend.
         runner: a loop to use, which stays open.
 
     Attributes:
@@ -51,11 +53,14 @@ class Opened:
         append: str = "in-place",
         modules: Mapping[str, str] = MODULES,
         runner: asyncio.Runner | None = None,
+        more: Mapping[str, dict[str, Any]] = {},
     ) -> None:
-        tables: dict[str, dict[str, Any]] = {"server": {"log_requests": False}}
+        tables: dict[str, dict[str, Any]] = {"server": {"log_requests": False}, **more}
         if append != "in-place":
             tables["messages-json"] = {"append": append}
-        self.jan: Jan = wired(root, tables, modules=modules)
+        self.jan: Jan = wired(
+            root, tables, modules=modules, backends={one.name: one for one in entry_points(group="jan.backends")}
+        )
         self._own = runner is None
         self._runner = runner or asyncio.Runner()
         self.kept: list[Kept] = []
