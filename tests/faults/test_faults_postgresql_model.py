@@ -20,7 +20,7 @@ MODULES = {
 
 
 class WithPostgresql(Machine):
-    """The stores of the folder and the reference, and one in PostgreSQL; it is opened anew at each restart as well."""
+    """The stores of the folder and the reference, and one in PostgreSQL, which no crash and no hand reaches."""
 
     def others(self) -> list[Store]:
         root = self.folder / "postgresql"

@@ -160,26 +160,33 @@ class OwnServer:
         if self._pid() is not None:
             return
         if not self._data.exists():
-            self._make()
+            try:
+                self._make()
+            except subprocess.CalledProcessError:
+                raise self._refusal(self._folder / "programs.log") from None
         self._write_configuration()
         self._forget_dead()
+        log_file = self._folder / "server.log"
         end = time.monotonic() + START_SECONDS
         while True:
-            log_file = self._folder / "server.log"
             try:
                 self.control("start", "-w", "-t", str(START_SECONDS), "-l", str(log_file), "-s")
                 return
             except subprocess.CalledProcessError:
                 # What a killed server left behind ends within moments, and is in the way until then.
                 if time.monotonic() > end or self._leaving.is_set() or not self._is_in_the_way(log_file):
-                    lines = log_file.read_text("utf-8", "replace").splitlines() if log_file.exists() else []
-                    cause = next((line for line in reversed(lines) if "FATAL" in line), "it does not say why")
-                    raise Refusal(
-                        f"a PostgreSQL in {self._folder}",
-                        f"it does not start: {cause}",
-                        f"Read {log_file}; or name another server as [jan-postgresql] dsn.",
-                    ) from None
+                    raise self._refusal(log_file) from None
                 self._leaving.wait(PAUSE)
+
+    def _refusal(self, log_file: Path) -> Refusal:
+        lines = log_file.read_text("utf-8", "replace").splitlines() if log_file.exists() else []
+        place = next((place for place, line in reversed([*enumerate(lines)]) if "FATAL" in line), None)
+        cause = "it does not say why" if place is None else " ".join(lines[max(0, place - 1) : place + 1])
+        return Refusal(
+            f"a PostgreSQL in {self._folder}",
+            f"it does not start: {cause}",
+            f"Read {log_file}; or name another server as [jan-postgresql] dsn.",
+        )
 
     def _is_in_the_way(self, log_file: Path) -> bool:
         with suppress(OSError):
