@@ -5,9 +5,11 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -43,3 +45,36 @@ def dsn_for(folder: Path) -> str:
         except psycopg.errors.DuplicateDatabase:
             pass
     return make_conninfo(server().dsn, dbname=name)
+
+
+def plan_of(dsn: str, statement: str, values: Sequence[Any]) -> tuple[set[str], int]:
+    """How the server finds the rows of a statement, measured by doing it.
+
+    Args:
+        dsn: the database.
+        statement: as the driver takes it.
+        values: its values.
+
+    Returns:
+        The names of the indexes it went through, `table <name>` for a table that was read from end to end and `sort`
+        where rows were sorted; and how many rows were looked at altogether, those that were left out as well.
+    """
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        query = f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF, SUMMARY OFF) {statement}"
+        (row,) = connection.execute(query.encode(), values).fetchall()
+    found: set[str] = set()
+    rows = 0
+    nodes = [row[0][0]["Plan"]]
+    while nodes:
+        node = nodes.pop()
+        nodes += node.get("Plans", ())
+        if node["Node Type"] == "Seq Scan":
+            found.add(f"table {node['Relation Name']}")
+        if node["Node Type"] in ("Sort", "Incremental Sort"):
+            found.add("sort")
+        if "Index Name" in node:
+            found.add(node["Index Name"])
+        if not node.get("Plans"):
+            left_out = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+            rows += round((node["Actual Rows"] + left_out) * node["Actual Loops"])
+    return found, rows

@@ -37,8 +37,8 @@ FIND = f"SELECT {COLUMNS} FROM jan.messages WHERE thread_id = %s AND id = %s"
 CHANGE = f"UPDATE jan.messages SET metadata = %s::json WHERE thread_id = %s AND id = %s RETURNING {COLUMNS}"
 REMOVE = "DELETE FROM jan.messages WHERE thread_id = %s AND id = %s"
 REMOVE_ALL = "DELETE FROM jan.messages WHERE thread_id = %s"
-REMOVE_SOME = """DELETE FROM jan.messages WHERE thread_id = %s AND place IN (
-    SELECT place FROM jan.messages WHERE thread_id = %s ORDER BY place LIMIT %s)"""
+REMOVE_SOME = """DELETE FROM jan.messages WHERE thread_id = %s AND place <= (
+    SELECT max(place) FROM (SELECT place FROM jan.messages WHERE thread_id = %s ORDER BY place LIMIT %s) AS oldest)"""
 FORGET_REPLIES = "DELETE FROM jan.replies WHERE scope = %s"
 PLACE = "SELECT place FROM jan.messages WHERE thread_id = %s AND id = %s"
 

@@ -11,13 +11,3 @@ from jan_core.testing.contract.messages import MessagesContract
 class TestMessagesPostgresql(MessagesContract):
     def make(self, tmp_path: Path) -> Jan:
         return self.app(tmp_path, "messages-postgresql", tables={"jan-postgresql": {"dsn": dsn_for(tmp_path)}})
-
-
-class TestBesideThreadsInTheFolder(MessagesContract):
-    def make(self, tmp_path: Path) -> Jan:
-        return self.app(
-            tmp_path,
-            "messages-postgresql",
-            beside={"threads": "threads-json"},
-            tables={"jan-postgresql": {"dsn": dsn_for(tmp_path)}},
-        )

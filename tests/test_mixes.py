@@ -1,0 +1,50 @@
+"""The contracts of threads and messages where one is kept in the folder and the other in PostgreSQL, or both there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jan_postgresql.testing import dsn_for
+
+from jan_core.app import Jan
+from jan_core.testing.contract.messages import MessagesContract
+from jan_core.testing.contract.threads import ThreadsContract
+
+
+class TestMessagesInTheFolderOfThreadsInPostgresql(MessagesContract):
+    def make(self, tmp_path: Path) -> Jan:
+        tables = {"jan-postgresql": {"dsn": dsn_for(tmp_path)}}
+        return self.app(tmp_path, "messages-json", beside={"threads": "threads-postgresql"}, tables=tables)
+
+
+class TestMessagesInPostgresqlOfThreadsInTheFolder(MessagesContract):
+    def make(self, tmp_path: Path) -> Jan:
+        tables = {"jan-postgresql": {"dsn": dsn_for(tmp_path)}}
+        return self.app(tmp_path, "messages-postgresql", beside={"threads": "threads-json"}, tables=tables)
+
+
+class TestMessagesAndThreadsInPostgresql(MessagesContract):
+    def make(self, tmp_path: Path) -> Jan:
+        tables = {"jan-postgresql": {"dsn": dsn_for(tmp_path)}}
+        return self.app(tmp_path, "messages-postgresql", beside={"threads": "threads-postgresql"}, tables=tables)
+
+
+class TestThreadsInPostgresqlWithMessagesInTheFolder(ThreadsContract):
+    def make(self, tmp_path: Path) -> Jan:
+        tables = {"jan-postgresql": {"dsn": dsn_for(tmp_path)}}
+        beside = {"messages": "messages-json", "assistants": "assistants-json"}
+        return self.app(tmp_path, "threads-postgresql", beside=beside, tables=tables)
+
+
+class TestThreadsInTheFolderWithMessagesInPostgresql(ThreadsContract):
+    def make(self, tmp_path: Path) -> Jan:
+        tables = {"jan-postgresql": {"dsn": dsn_for(tmp_path)}}
+        beside = {"messages": "messages-postgresql", "assistants": "assistants-postgresql"}
+        return self.app(tmp_path, "threads-json", beside=beside, tables=tables)
+
+
+class TestAllOfThemInPostgresql(ThreadsContract):
+    def make(self, tmp_path: Path) -> Jan:
+        tables = {"jan-postgresql": {"dsn": dsn_for(tmp_path)}}
+        beside = {"messages": "messages-postgresql", "assistants": "assistants-postgresql"}
+        return self.app(tmp_path, "threads-postgresql", beside=beside, tables=tables)
