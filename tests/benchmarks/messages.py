@@ -41,7 +41,8 @@ def run(bench: Bench) -> list[Row]:
         ]
 
 
-def _path(thread: str) -> str:
+def path_of(thread: str) -> str:
+    """Of a thread's messages."""
     return f"/v1/threads/{thread}/messages"
 
 
@@ -51,30 +52,41 @@ def _seconds(connection: Connection, request: bytes) -> float:
     return time.perf_counter() - began
 
 
-def _alternating(
-    bench: Bench, jan: Server, large: bytes, small: Sequence[bytes]
+def alternating(
+    bench: Bench, jan: Server, large: bytes, small: Sequence[bytes], other: Server | None = None
 ) -> list[tuple[list[float], list[float]]]:
-    """Milliseconds of requests of both kinds that took turns on one connection, a block a pair."""
-    connection = Connection(jan.port)
-    for request in (large, *small, large, *small):
-        connection.ask(request)
+    """Milliseconds of requests of both kinds that took turns on one connection, a block a pair.
+
+    Args:
+        bench: the run.
+        jan: the server.
+        large: the request of the first kind.
+        small: those of the second, which take turns.
+        other: the server of the second kind, where it is another one.
+    """
+    connections = [Connection(jan.port), Connection((other or jan).port)]
+    for request in (large, large):
+        connections[0].ask(request)
+    for request in (*small, *small):
+        connections[1].ask(request)
     blocks = []
     for number in range(bench.count(PAIRS)):
         block: tuple[list[float], list[float]] = ([], [])
         for turn in range(BLOCK):
             for side in (0, 1) if (turn + number) % 2 else (1, 0):
                 request = small[turn % len(small)] if side else large
-                block[side].append(_seconds(connection, request) * 1000)
+                block[side].append(_seconds(connections[side], request) * 1000)
         blocks.append(block)
         middle = [statistics.median(side) for side in block]
         bench.say(f"block {number + 1}: long {middle[0]:.3f} ms, short {middle[1]:.3f} ms")
-    connection.close()
+    for connection in connections:
+        connection.close()
     return blocks
 
 
 def _append_latency(bench: Bench, jan: Server, long: str, short: Sequence[str]) -> list[Row]:
     bench.say(f"appending at {LONG} messages, and at {SHORT}")
-    blocks = _alternating(bench, jan, post(_path(long), BODY), [post(_path(one), BODY) for one in short])
+    blocks = alternating(bench, jan, post(path_of(long), BODY), [post(path_of(one), BODY) for one in short])
     rows = []
     for percent in (50, 95):
         pairs = Pairs(
@@ -87,7 +99,7 @@ def _append_latency(bench: Bench, jan: Server, long: str, short: Sequence[str]) 
 
 def _append_rate(bench: Bench, jan: Server, thread: str) -> Row:
     bench.say("appending, one client, against a bare handler that appends the same bytes and flushes them")
-    request = post(_path(thread), BODY)
+    request = post(path_of(thread), BODY)
     connection = Connection(jan.port)
     connection.ask(request)
     connection.close()
@@ -115,9 +127,9 @@ def _append_rate(bench: Bench, jan: Server, thread: str) -> Row:
 
 def _newest(bench: Bench, jan: Server, long: str, short: str) -> list[Row]:
     bench.say(f"the newest {NEWEST} of {LONG} messages, and of {NEWEST}")
-    asked = get(f"{_path(long)}?limit={NEWEST}")
-    few = get(f"{_path(short)}?limit={NEWEST}")
-    blocks = _alternating(bench, jan, asked, [few])
+    asked = get(f"{path_of(long)}?limit={NEWEST}")
+    few = get(f"{path_of(short)}?limit={NEWEST}")
+    blocks = alternating(bench, jan, asked, [few])
     lengths = Pairs(
         [statistics.median(large) for large, _ in blocks], [statistics.median(small) for _, small in blocks]
     )
@@ -130,7 +142,7 @@ def _newest(bench: Bench, jan: Server, long: str, short: str) -> list[Row]:
     same.write_bytes(connection.ask(asked))
     connection.close()
     loads: dict[str, list[Load]] = {"jan": [], "bare": []}
-    with serving(reference("bare", str(same), _path(long)), bench.folder / "bare.log") as bare:
+    with serving(reference("bare", str(same), path_of(long)), bench.folder / "bare.log") as bare:
 
         def measured(name: str, server: Server) -> float:
             loads[name].append(load(server, asked, seconds=SECONDS))
