@@ -17,7 +17,7 @@ MANY = 10_000
 Place = tuple[int, str]
 """Where a thread stands in the listing: its time and id."""
 
-CHECK = "SELECT FROM jan.threads WHERE id = %s AND deleted_at IS NULL"
+CHECK = "SELECT id FROM jan.threads WHERE id = ANY(%s) AND deleted_at IS NULL"
 FIND = f"SELECT {COLUMNS} FROM jan.threads WHERE id = %s AND deleted_at IS NULL"
 FIND_TO_CHANGE = f"{FIND} FOR UPDATE"
 CHANGE = "UPDATE jan.threads SET fields = %s::json WHERE id = %s"

@@ -10,6 +10,7 @@ from jan_postgresql import Postgresql
 from jan_postgresql.faults import AWAY
 from jan_postgresql.replies import kept_reply, sweep
 from jan_postgresql.texts import is_storable
+from jan_postgresql.together import Together
 from typing_extensions import override
 
 from jan_core.endpoints.threads import Threads
@@ -49,6 +50,7 @@ class ThreadsPostgresql(Threads):
         self._jan = jan
         self._database = jan.backend(Postgresql)
         self._database.needs("threads-postgresql", "jan_threads_postgresql")
+        self._there = Together(self._ask)
 
     @override
     async def create(self, body: ThreadRequest) -> Thread:
@@ -155,10 +157,7 @@ class ThreadsPostgresql(Threads):
     async def check(self, thread_id: str) -> None:
         check_name(thread_id, param="thread_id")
 
-        async def look(connection: Connection) -> bool:
-            return (await connection.execute(statements.CHECK, [thread_id])).rowcount == 1
-
-        if not await self._database.do(look):
+        if not await self._there.has(thread_id):
             raise _not_found(thread_id)
 
     @override
@@ -192,6 +191,13 @@ class ThreadsPostgresql(Threads):
     async def forget(self, thread_id: str) -> None:
         if is_storable(thread_id):
             await self._change(statements.FORGET, thread_id)
+
+    async def _ask(self, thread_ids: Sequence[str]) -> set[str]:
+        async def look(connection: Connection) -> set[str]:
+            cursor = await connection.execute(statements.CHECK, [thread_ids])
+            return {row[0] for row in await cursor.fetchall()}
+
+        return await self._database.do(look)
 
     async def _add(self, thread: Thread, asked: Once | None, statement: str) -> Thread:
         """Have a thread seen, and keep the reply under its key; or return the reply that another request kept."""

@@ -80,7 +80,15 @@ def test_one_by_several_labels_looks_at_no_more_than_its_budget(dsn: str) -> Non
     assert (indexes, rows) == ({"thread_labels_pkey"}, statements.BUDGET)
 
 
-@pytest.mark.parametrize("statement", [statements.CHECK, statements.FIND, statements.PLACE])
+@pytest.mark.parametrize("count", [1, 2, 16])
+def test_threads_are_checked_together_through_an_index(dsn: str, count: int) -> None:
+    ids = [f"jan-{number:05}" for number in range(101, 101 + count)]
+    indexes, rows = plan_of(dsn, statements.CHECK, [ids])
+    assert "table threads" not in indexes
+    assert count <= rows <= 2 * count
+
+
+@pytest.mark.parametrize("statement", [statements.FIND, statements.PLACE])
 def test_one_thread_is_found_through_an_index(dsn: str, statement: str) -> None:
     assert plan_of(dsn, statement, ["jan-00007"]) == ({"threads_pkey"}, 1)
 

@@ -22,10 +22,12 @@ from starlette.routing import Route
 
 from tests.benchmarks.references.lifetime import follow_stdin
 
-INSERT = """INSERT INTO bare_messages (thread_id, place, id, created_at, completed_at, role, status, content, metadata)
+INSERT = """INSERT INTO bare_messages
+        (thread_id, place, id, created_at, completed_at, role, status, content, metadata)
     VALUES (%s, nextval('jan.message_places'), %s, %s, %s, %s, 'completed', %s, '{}')"""
-SELECT = """SELECT id, created_at, completed_at, incomplete_at, role, status, assistant_id, run_id, content, attachments,
-    incomplete_details, metadata FROM bare_messages WHERE thread_id = %s ORDER BY place DESC LIMIT %s"""
+SELECT = """SELECT id, created_at, completed_at, incomplete_at, role, status, assistant_id, run_id, content,
+        attachments, incomplete_details, metadata
+    FROM bare_messages WHERE thread_id = %s ORDER BY place DESC LIMIT %s"""
 NAMES = (
     *("id", "created_at", "completed_at", "incomplete_at", "role", "status", "assistant_id", "run_id", "content"),
     *("attachments", "incomplete_details", "metadata"),
