@@ -19,7 +19,6 @@ def test_hooks_build(tmp_path: Path) -> None:
     plugins.add_hookspecs(hookspecs)
     plugins.register(jan_assistants_postgresql)
     plugins.check_pending()
-    tables = {"jan-postgresql": {"dsn": dsn_for(tmp_path)}}
     jan = one_module(
         tmp_path, "assistants", "assistants-postgresql", tables={"jan-postgresql": {"dsn": dsn_for(tmp_path)}}
     )
