@@ -128,8 +128,8 @@ def test_a_wrong_example_fails(tmp_path: Path) -> None:
 
 
 def known_commands() -> dict[str, str]:
-    """Name to typer app, of the kernel and of every plugin that is installed."""
-    plugins = [entry.load() for entry in entry_points(group="jan.plugins")]
+    """Name to typer app, of the kernel and of every module and plugin that is installed."""
+    plugins = [entry.load() for group in ("jan.modules", "jan.plugins") for entry in entry_points(group=group)]
     brought = [one.register_commands() for one in plugins if hasattr(one, "register_commands")]
     known = {name: reference for name, (reference, _) in COMMANDS.items()}
     return known | {name: reference for named in brought for name, reference in named.items()}

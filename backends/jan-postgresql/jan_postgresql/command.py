@@ -63,7 +63,7 @@ def status(root: Root = None, config: ConfigFile = None, as_json: Json = False) 
             for owner, name in state.unknown:
                 print(f"  unknown  {owner}  {name}")
         if pending:
-            print("jan db migrate applies what is pending.")
+            print("`jan db migrate` applies what is pending.")
     if pending:
         raise typer.Exit(1)
 
