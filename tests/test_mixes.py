@@ -1,4 +1,4 @@
-"""The contracts of threads and messages where one is kept in the folder and the other in PostgreSQL, or both there."""
+"""The contracts of threads, messages and runs where one is in the folder and another in PostgreSQL, or all are."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from jan_postgresql.testing import dsn_for
 
 from jan_core.app import Jan
 from jan_core.testing.contract.messages import MessagesContract
+from jan_core.testing.contract.runs import RunsContract
 from jan_core.testing.contract.threads import ThreadsContract
 
 
@@ -48,3 +49,10 @@ class TestAllOfThemInPostgresql(ThreadsContract):
         tables = {"jan-postgresql": {"dsn": dsn_for(tmp_path)}}
         beside = {"messages": "messages-postgresql", "assistants": "assistants-postgresql"}
         return self.app(tmp_path, "threads-postgresql", beside=beside, tables=tables)
+
+
+class TestRunsInTheFolderOfThreadsInPostgresql(RunsContract):
+    def make(self, tmp_path: Path) -> Jan:
+        tables = {"jan-postgresql": {"dsn": dsn_for(tmp_path)}}
+        beside = {name: f"{name}-postgresql" for name in ("threads", "messages", "assistants")}
+        return self.app(tmp_path, "runs-json", beside=beside, tables=tables)
