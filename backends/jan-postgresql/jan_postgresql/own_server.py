@@ -86,6 +86,11 @@ class OwnServer:
             self._sockets = Path(tempfile.gettempdir()) / f"jan-postgresql-{name}"
 
     @property
+    def log(self) -> Path:
+        """The file that the server logs to."""
+        return self._folder / "server.log"
+
+    @property
     def dsn(self) -> str:
         """How to connect."""
         return make_conninfo(host=str(self._sockets), port=5432, user=USER, dbname=USER)
@@ -166,16 +171,15 @@ class OwnServer:
                 raise self._refusal(self._folder / "programs.log") from None
         self._write_configuration()
         self._forget_dead()
-        log_file = self._folder / "server.log"
         end = time.monotonic() + START_SECONDS
         while True:
             try:
-                self.control("start", "-w", "-t", str(START_SECONDS), "-l", str(log_file), "-s")
+                self.control("start", "-w", "-t", str(START_SECONDS), "-l", str(self.log), "-s")
                 return
             except subprocess.CalledProcessError:
                 # What a killed server left behind ends within moments, and is in the way until then.
-                if time.monotonic() > end or self._leaving.is_set() or not self._is_in_the_way(log_file):
-                    raise self._refusal(log_file) from None
+                if time.monotonic() > end or self._leaving.is_set() or not self._is_in_the_way():
+                    raise self._refusal(self.log) from None
                 self._leaving.wait(PAUSE)
 
     def _refusal(self, log_file: Path) -> Refusal:
@@ -188,9 +192,9 @@ class OwnServer:
             f"Read {log_file}; or name another server as [jan-postgresql] dsn.",
         )
 
-    def _is_in_the_way(self, log_file: Path) -> bool:
+    def _is_in_the_way(self) -> bool:
         with suppress(OSError):
-            tail = log_file.read_text("utf-8", "replace")[-2000:]
+            tail = self.log.read_text("utf-8", "replace")[-2000:]
             return "still in use" in tail or "is another postmaster" in tail
         return False
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -13,12 +14,22 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from jan_postgresql.own_server import OwnServer
 
-QUICK = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "max_connections = 200")
+QUICK = (
+    "fsync = off",
+    "synchronous_commit = off",
+    "full_page_writes = off",
+    "max_connections = 200",
+    "log_line_prefix = '%d '",
+)
 """What a server for tests leaves out: it need not survive a power cut."""
+
+
+_STATEMENT = re.compile(r"(\w+) LOG:  (?:statement|execute [^:]+): (.*)")
+_TABLE = re.compile(r"jan\.\w+")
 
 
 @cache
@@ -45,6 +56,34 @@ def dsn_for(folder: Path) -> str:
         except psycopg.errors.DuplicateDatabase:
             pass
     return make_conninfo(server().dsn, dbname=name)
+
+
+async def statements_of(dsn: str, work: Callable[[], Awaitable[object]]) -> list[str]:
+    """What the server is told by others while some work is done: the word each statement begins with, and its table.
+
+    Args:
+        dsn: the database. Only sessions that began after `log_statements` count.
+        work: the work.
+    """
+    log = server().log
+    name = str(conninfo_to_dict(dsn)["dbname"])
+    before = len(log.read_text("utf-8"))
+    await work()
+    found: list[str] = []
+    text = log.read_text("utf-8")[before:].replace("\n\t", " ")
+    for line in text.splitlines():
+        match = _STATEMENT.match(line)
+        if match is not None and match[1] == name:
+            table = _TABLE.search(match[2])
+            found.append(match[2].split()[0] + (f" {table[0]}" if table else ""))
+    return found
+
+
+def log_statements(dsn: str) -> None:
+    """Have the server log what sessions that begin from now on ask a database."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        name = sql.Identifier(connection.info.dbname)
+        connection.execute(sql.SQL("ALTER DATABASE {} SET log_statement = 'all'").format(name))
 
 
 def plan_of(dsn: str, statement: str, values: Sequence[Any]) -> tuple[set[str], int]:

@@ -25,9 +25,17 @@ BEGIN = """INSERT INTO jan.threads (id, created_at, fields, deleted_at)
     VALUES (%s, %s, %s::json, now() + interval '1 hour') ON CONFLICT (id) DO NOTHING"""
 """Notes a thread that is being made."""
 BREAK_OFF = "UPDATE jan.threads SET deleted_at = now() WHERE id = %s AND deleted_at > now()"
-FINISH = "UPDATE jan.threads SET deleted_at = NULL WHERE id = %s AND deleted_at > now()"
+_LABELLED = """WITH made AS ({made} RETURNING id, created_at),
+    labelled AS (INSERT INTO jan.thread_labels (label, created_at, thread_id)
+        SELECT unnest(%s::bytea[]), created_at, id FROM made ON CONFLICT DO NOTHING)
+    SELECT id FROM made"""
+FINISH = _LABELLED.format(made="UPDATE jan.threads SET deleted_at = NULL WHERE id = %s AND deleted_at > now()")
+"""Has a thread seen that was being made: `[id, labels]`. No row where it is not being made any more."""
+ADD = _LABELLED.format(
+    made="INSERT INTO jan.threads (id, created_at, fields) VALUES (%s, %s, %s::json) ON CONFLICT (id) DO NOTHING"
+)
+"""Adds a thread: `[id, created_at, fields, labels]`. The same again adds nothing, and gives no row."""
 KEEP_REPLY = KEEP
-ADD = "INSERT INTO jan.threads (id, created_at, fields) VALUES (%s, %s, %s::json) ON CONFLICT (id) DO NOTHING"
 PUT = """INSERT INTO jan.threads (id, created_at, fields) VALUES (%s, %s, %s::json)
     ON CONFLICT (id) DO UPDATE SET created_at = excluded.created_at, fields = excluded.fields
     WHERE threads.deleted_at IS NULL"""

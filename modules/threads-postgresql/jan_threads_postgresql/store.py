@@ -69,7 +69,7 @@ class ThreadsPostgresql(Threads):
         thread_id = new_thread_id(first)
         thread = Thread.of(body, id=thread_id, created_at=thread_time(thread_id) or 0)
         if not body.messages:
-            return await self._add(thread, asked, statements.ADD)
+            return await self._add(thread, asked, statements.ADD, thread.created_at, fields_of(thread))
         await self._change(statements.BEGIN, thread.id, thread.created_at, fields_of(thread))
         try:
             await self._jan.messages.start(thread.id, body.messages)
@@ -199,27 +199,31 @@ class ThreadsPostgresql(Threads):
 
         return await self._database.do(look)
 
-    async def _add(self, thread: Thread, asked: Once | None, statement: str) -> Thread:
+    async def _add(self, thread: Thread, asked: Once | None, statement: str, *values: object) -> Thread:
         """Have a thread seen, and keep the reply under its key; or return the reply that another request kept."""
         begun = 0
+        values = (thread.id, *values, labels_of(thread))
+
+        async def make(connection: Connection) -> None:
+            cursor = await connection.execute(statement, values)
+            if not await cursor.fetchall() and begun == 1:
+                raise Unavailable("Storing the first messages took too long; try again.")
 
         async def add(connection: Connection) -> Thread:
             nonlocal begun
             begun += 1
+            if asked is None:
+                await make(connection)
+                return thread
+            noted = [asked.key, "", asked.fingerprint, thread.model_dump_json()]
             async with connection.transaction():
-                if asked is not None:
-                    noted = [asked.key, "", asked.fingerprint, thread.model_dump_json()]
-                    if (await connection.execute(statements.KEEP_REPLY, noted)).rowcount == 0:
-                        kept = await kept_reply(connection, asked)
-                        if kept is None:
-                            raise Unavailable("The reply under this Idempotency-Key was just forgotten; try again.")
-                        return Thread.model_validate_json(kept)
-                    await sweep(connection)
-                if statement == statements.ADD:
-                    await connection.execute(statement, [thread.id, thread.created_at, fields_of(thread)])
-                elif (await connection.execute(statement, [thread.id])).rowcount == 0 and begun == 1:
-                    raise Unavailable("Storing the first messages took too long; try again.")
-                await _label(connection, thread)
+                if (await connection.execute(statements.KEEP_REPLY, noted)).rowcount == 0:
+                    kept = await kept_reply(connection, asked)
+                    if kept is None:
+                        raise Unavailable("The reply under this Idempotency-Key was just forgotten; try again.")
+                    return Thread.model_validate_json(kept)
+                await make(connection)
+            await sweep(connection)
             return thread
 
         return await self._database.do(add)
