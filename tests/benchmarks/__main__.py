@@ -31,6 +31,7 @@ FIGURES = (
     "ctransformers",
     "messages",
     "threads",
+    "runs",
 )
 """Those that are taken when none is named, in this order."""
 TOLD_ONLY = ("transport",)
