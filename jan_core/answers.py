@@ -1,19 +1,27 @@
-"""Keeps messages and runs apart: the layer of the kernel around `messages`, where `runs` is served.
+"""Keeps messages and runs apart: the layer of the kernel around `messages` and `runs`, where both are served.
 
 While a thread has a run that has not ended, nobody adds a message, and the answer that the run is saying can be read
 and listed as the newest message, `in_progress`. It is stored when it is whole; until then it exists in the run alone.
+
+A run begins when every message that was taken is stored, and while it begins none is taken: so it has read whatever
+stands before its answer. That holds among the requests of one process. Of two processes, one may take a message in the
+moment in which the other begins a run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from jan_core.errors import InvalidRequest, NotFound
+from jan_core.folder.turns import Turns
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
     from jan_core.schemas.messages import Message, MessagePage, MessageRequest, MessagesQuery
+    from jan_core.schemas.runs import Run, RunEvent, RunRequest, Unfinished
 
 Proceed = Callable[..., Awaitable[Any]]
 
@@ -22,40 +30,118 @@ class Answers:
     """The layer of one app.
 
     Args:
-        jan: gives `runs` and `threads`, wrapped.
+        jan: gives `runs`, `messages` and `threads`, wrapped.
     """
 
     def __init__(self, jan: Jan) -> None:
         self._jan = jan
+        self._turns = Turns()
+        self._adding: dict[str, set[asyncio.Event]] = {}
 
-    def wrappers(self) -> Mapping[str, Callable[..., Awaitable[Any]]]:
-        """What goes around the operations of `messages`, by name."""
-        return {"create": self._create, "retrieve": self._retrieve, "list": self._list}
+    def wrappers(self, endpoint: str) -> Mapping[str, Callable[..., Awaitable[Any]]]:
+        """What goes around the operations of `messages`, or of `runs`, by name."""
+        if endpoint == "runs":
+            return {"create": self._begin, "create_stream": self._begin_stream}
+        return {
+            "create": self._create,
+            "retrieve": self._retrieve,
+            "update": self._change,
+            "delete": self._change,
+            "list": self._list,
+        }
+
+    async def _begin(self, proceed: Proceed, thread_id: str, body: RunRequest) -> Run:
+        async with self._alone(thread_id):
+            run: Run = await proceed(thread_id, body)
+            return run
+
+    async def _begin_stream(self, proceed: Proceed, thread_id: str, body: RunRequest) -> AsyncIterator[RunEvent]:
+        events: AsyncIterator[RunEvent] = await proceed(thread_id, body)
+        return self._begun(thread_id, events)
+
+    async def _begun(self, thread_id: str, events: AsyncIterator[RunEvent]) -> AsyncIterator[RunEvent]:
+        async with self._alone(thread_id):
+            first = await anext(events, None)  # it has begun when it tells something
+        if first is not None:
+            yield first
+        async for event in events:
+            yield event
+
+    @asynccontextmanager
+    async def _alone(self, thread_id: str) -> AsyncIterator[None]:
+        """Nobody adds a message to the thread while the block runs, and nobody else begins a run in it."""
+        async with self._turns.of(thread_id):
+            for stored in [*self._adding.get(thread_id, ())]:
+                await stored.wait()
+            yield
 
     async def _create(self, proceed: Proceed, thread_id: str, body: MessageRequest) -> Message:
-        unfinished = await self._jan.runs.unfinished(thread_id)
-        if unfinished is not None:
-            await self._jan.threads.check(thread_id)  # that of a deleted thread says nothing
-            raise InvalidRequest(
-                f"The thread {thread_id!r} takes no message while its run {unfinished.run.id!r} is "
-                f"{unfinished.run.status}; wait for its end, or cancel it.",
-                code="run_active",
-            )
-        message: Message = await proceed(thread_id, body)
-        return message
+        stored = asyncio.Event()
+        async with self._turns.of(thread_id):
+            unfinished = await self._jan.runs.unfinished(thread_id)
+            if unfinished is None:
+                self._adding.setdefault(thread_id, set()).add(stored)
+        if unfinished is None:
+            try:
+                message: Message = await proceed(thread_id, body)
+                return message
+            finally:
+                stored.set()
+                self._adding[thread_id].remove(stored)
+                if not self._adding[thread_id]:
+                    del self._adding[thread_id]
+        await self._jan.threads.check(thread_id)  # that of a deleted thread says nothing
+        messages = self._jan.messages
+        first: Message | None = await messages.repeated(thread_id, body) if messages.supports("repeated") else None
+        if first is not None:
+            return first
+        raise InvalidRequest(
+            f"The thread {thread_id!r} takes no message while its run {unfinished.run.id!r} is "
+            f"{unfinished.run.status}; wait for its end, or cancel it.",
+            param="thread_id",
+            code="run_active",
+        )
 
     async def _retrieve(self, proceed: Proceed, thread_id: str, message_id: str) -> Message:
         found: Message
         try:
             found = await proceed(thread_id, message_id)
         except NotFound as error:
-            if error.code != "message_not_found":
-                raise
-            said = await self._said(thread_id)
-            if said is not None and said.id == message_id:
-                return said
-            found = await proceed(thread_id, message_id)  # it may have been stored between the two looks
+            unfinished = await self._saying(error, thread_id, message_id)
+            # Where nobody is saying it, it may have been stored between the two looks.
+            if unfinished is None:
+                found = await proceed(thread_id, message_id)
+            else:
+                assert unfinished.message is not None
+                found = unfinished.message
         return found
+
+    async def _change(self, proceed: Proceed, thread_id: str, message_id: str, *rest: Any) -> Any:
+        try:
+            return await proceed(thread_id, message_id, *rest)
+        except NotFound as error:
+            unfinished = await self._saying(error, thread_id, message_id)
+        if unfinished is None:
+            return await proceed(thread_id, message_id, *rest)
+        raise InvalidRequest(
+            f"The message {message_id!r} cannot be changed while the run {unfinished.run.id!r} is saying it; wait for "
+            "its end, or cancel it.",
+            param="message_id",
+            code="run_active",
+        )
+
+    async def _saying(self, error: NotFound, thread_id: str, message_id: str) -> Unfinished | None:
+        """The run that is saying a message which is not stored; None where none is.
+
+        Raises:
+            NotFound: `error`, where it is not about the message.
+        """
+        if error.code != "message_not_found":
+            raise error
+        unfinished: Unfinished | None = await self._jan.runs.unfinished(thread_id)
+        if unfinished is None or unfinished.message is None or unfinished.message.id != message_id:
+            return None
+        return unfinished
 
     async def _list(self, proceed: Proceed, thread_id: str, query: MessagesQuery) -> MessagePage:
         said = await self._said(thread_id)

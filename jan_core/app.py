@@ -24,6 +24,8 @@ from jan_core.settings import ServerSettings
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from starlette.types import ASGIApp
+
     from jan_core.asgi import Routes
     from jan_core.check import Check
 
@@ -51,6 +53,7 @@ class Jan:
         refusal: why it could not be entered, where a backend or an endpoint refused.
         routes: the routes of its application, where it has one: what hooks that are called after them (`asgi_wrapper`)
             may ask.
+        application: its ASGI application, where it has one.
 
     Raises:
         Refusal: anything chosen cannot be found, imported, configured or built.
@@ -64,6 +67,7 @@ class Jan:
         self.under_way = UnderWay()
         self.routes: Routes | None = None
         self.refusal: Refusal | None = None
+        self.application: ASGIApp | None = None
         self.endpoints: Mapping[str, Endpoint] = {}
         self.backends: dict[type[Backend], Backend] = {}
         self._stack: AsyncExitStack | None = None
@@ -72,9 +76,12 @@ class Jan:
         self._served: set[str] = set()
         self.aliases = Aliases(self.config, lambda: self._served)
         self.reconciler = Reconciler(self)
+        self.answers = Answers(self)
         self.plugins = [(chosen, self.discovery.settings(chosen)) for chosen in self._plugins()]
         self.modules: list[tuple[Chosen, Any]] = []
-        built = {name: self._build(name, *choice) for name, choice in self.discovery.choices().items()}
+        choices = self.discovery.choices()
+        self._check_needs(choices)
+        built = {name: self._build(name, *choice) for name, choice in choices.items()}
         if "engines" in self.discovery.endpoints and self.config.get("endpoints", "engines") is None:
             built["engines"] = RunningEngines(self)
         self.aliases.check(self._served)
@@ -166,6 +173,21 @@ class Jan:
             raise Refusal(asked, "it names a plugin twice", "Keep one of them.")
         return [self.discovery.load("plugins", name, f"plugin {name!r} in {asked}") for name in names]
 
+    def _check_needs(self, choices: Mapping[str, tuple[list[str], str]]) -> None:
+        """Refuse to serve an endpoint without those that it can do nothing without."""
+        declared = self.discovery.endpoints
+        needs = {name: declared[name].needs for name in choices if name in declared}
+        for missing in dict.fromkeys(one for some in needs.values() for one in some if one not in choices):
+            users = [name for name, some in needs.items() if missing in some]
+            asked = f"[endpoints] {missing} = [] ({self.config.where('endpoints', missing)})"
+            if self.config.get("endpoints", missing) is None:
+                asked = f"[endpoints] {choices[users[0]][1]}"
+            raise Refusal(
+                asked,
+                f"{' and '.join(users)} cannot be served without {missing}, for which no module is chosen",
+                f"Choose a module for {missing}, or write {' and '.join(f'{name} = []' for name in users)} as well.",
+            )
+
     def _build(self, endpoint: str, names: list[str], asked: str) -> Endpoint:
         if endpoint not in self.discovery.endpoints:
             raise Refusal(asked, f"there is no endpoint {endpoint!r}", "Update the bundle, or jan-core.")
@@ -210,8 +232,8 @@ class Jan:
             layers.append(wrapping.Layer("engines", RunningEngines(self).wrappers()))
         if name == "threads":
             layers.append(wrapping.Layer("reconciler", self.reconciler.wrappers()))
-        if name == "messages" and "runs" in self.discovery.choices():
-            layers.append(wrapping.Layer("answers", Answers(self).wrappers()))
+        if name in ("messages", "runs") and "runs" in self.discovery.choices():
+            layers.append(wrapping.Layer("answers", self.answers.wrappers(name)))
         return layers
 
 

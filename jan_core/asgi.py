@@ -58,7 +58,8 @@ def create_app(jan: Jan, *, public: bool = False) -> RequestLog:
     except ValueError as error:
         asked = f"[server] allowed_hosts and allowed_origins ({jan.config.where('server')})"
         raise Refusal(asked, str(error), "Mend that entry of the list.") from error
-    return RequestLog(guard, enabled=jan.server.log_requests)
+    jan.application = logged = RequestLog(guard, enabled=jan.server.log_requests)
+    return logged
 
 
 @asynccontextmanager

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(slots=True)
@@ -17,6 +22,8 @@ class Call:
         model: the model that answers; set by the HTTP layer from the body, for logs and metrics.
         prompt_tokens: tokens read, set by the engine when it knows.
         completion_tokens: tokens written, set by the engine when it knows, also where the client left early.
+        on_begun: called when an engine begins with what was asked, which waited for it until then; None where nobody
+            wants to know.
     """
 
     request_id: str
@@ -25,6 +32,7 @@ class Call:
     model: str | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    on_begun: Callable[[], None] | None = None
 
 
 _current: ContextVar[Call | None] = ContextVar("jan_call", default=None)
@@ -38,3 +46,30 @@ def current() -> Call | None:
 def enter(call: Call) -> None:
     """Make `call` the current one for this task and the tasks it starts."""
     _current.set(call)
+
+
+def begun() -> None:
+    """Say that the engine begins with what was asked; an engine that lets requests wait calls it after the wait."""
+    call = current()
+    if call is not None and call.on_begun is not None:
+        call.on_begun()
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """The mark of a request that comes from within the server: `inside` in the `state` of its ASGI scope.
+
+    It is made for somebody who has been let in before, so that it needs no key; nothing that arrives over a network
+    can have it.
+
+    Attributes:
+        key_name: the name of the key of whom it is made for; None where that caller needed none.
+    """
+
+    key_name: str | None
+
+
+def inside(scope: Mapping[str, Any]) -> Inside | None:
+    """The mark of a request that comes from within; None for every other one."""
+    found = scope.get("state", {}).get("inside")
+    return found if isinstance(found, Inside) else None

@@ -26,14 +26,17 @@ _PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a decorator said of a method: its route (None where internal), and whether it streams or is optional."""
+    """What a decorator said of a method: its route (None where internal), and how it is served."""
 
     route: str | None
     stream: bool
     optional: bool
+    headers: Mapping[str, str] | None = None
 
 
-def operation(route: str, *, stream: bool = False, optional: bool = False) -> Callable[[F], F]:
+def operation(
+    route: str, *, stream: bool = False, optional: bool = False, headers: Mapping[str, str] | None = None
+) -> Callable[[F], F]:
     """Declare a public operation.
 
     Args:
@@ -43,10 +46,11 @@ def operation(route: str, *, stream: bool = False, optional: bool = False) -> Ca
         stream: the method returns an `AsyncIterator` of events (declared without `async`). It shares its route with a
             plain operation and serves the requests whose body says `"stream": true`.
         optional: an implementation may leave it alone; its body raises `NotSupported`.
+        headers: what every reply over HTTP carries besides the usual ones, those of a stream and errors apart.
     """
 
     def decorate(function: F) -> F:
-        setattr(function, _MARK, Mark(route, stream, optional))
+        setattr(function, _MARK, Mark(route, stream, optional, headers))
         return function
 
     return decorate
@@ -92,6 +96,7 @@ class Operation:
         optional: True where an implementation may leave it alone.
         parameters: the names in the path's braces, in order.
         arguments: the names of the method's arguments, in order, without `self`.
+        headers: what a reply over HTTP carries besides the usual headers; None for nothing.
     """
 
     endpoint: type[Endpoint]
@@ -102,6 +107,7 @@ class Operation:
     optional: bool
     parameters: tuple[str, ...]
     arguments: tuple[str, ...]
+    headers: Mapping[str, str] | None = None
 
     @property
     def qualified(self) -> str:
@@ -139,6 +145,8 @@ class Endpoint(ABC):
     """True where `jan.toml` may list several modules, and the engine of a request's model decides among them."""
     reserved: ClassVar[frozenset[str]] = frozenset()
     """Names that a request's path cannot mean an object by: they are further paths of the API, served or not."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """The endpoints without which this one can do nothing: an app that serves it and not them does not start."""
     unasked: ClassVar[bool] = False
     """True where it works on while no request is there: it is entered after all others, and left before them."""
     engine: ClassVar[str | None] = None
@@ -191,7 +199,9 @@ def _operations(declared: type[Endpoint]) -> Mapping[str, Operation]:
             method, path = mark.route.split(" ", 1) if mark.route else (None, None)
             parameters = tuple(_PARAMETER.findall(path or ""))
             arguments = tuple(inspect.signature(function).parameters)[1:]
-            found[name] = Operation(declared, name, method, path, mark.stream, mark.optional, parameters, arguments)
+            found[name] = Operation(
+                declared, name, method, path, mark.stream, mark.optional, parameters, arguments, mark.headers
+            )
     plain = {(one.method, one.path) for one in found.values() if not one.stream}
     for name, one in found.items():
         if one.path is not None and (one.method, one.path) not in plain:

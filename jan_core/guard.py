@@ -244,7 +244,7 @@ def _with_cors(send: Send, origin: bytes) -> Send:
         if message["type"] == "http.response.start":
             own = [
                 (b"access-control-allow-origin", origin),
-                (b"access-control-expose-headers", b"x-request-id, retry-after"),
+                (b"access-control-expose-headers", b"x-request-id, retry-after, openai-poll-after-ms"),
                 (b"vary", b"origin"),
             ]
             message = {**message, "headers": [*message.get("headers", ()), *own]}

@@ -200,7 +200,8 @@ def asgi_wrapper(settings: Any, jan: Jan) -> Callable[[ASGIApp], ASGIApp]:
 
     Called on every chosen plugin; the first in the config is outermost. It runs inside the kernel's own guard (host,
     origin, size). `jan.routes.answering(scope)` tells who will answer a request. A package whose wrapper lets no
-    unauthenticated request through also implements `authenticates`.
+    unauthenticated request through also implements `authenticates`. A request that the server makes itself, in the name
+    of a caller who was let in before, has no key: `jan_core.call.inside(scope)` names the caller's.
     """
     raise NotImplementedError
 
@@ -223,6 +224,8 @@ def register_routes(settings: Any, jan: Jan) -> list[BaseRoute]:
 @hookspec(firstresult=True)
 def register_commands() -> Mapping[str, str]:
     """Return commands for `jan`: name to `module:attribute` of a typer app, imported when the command is used.
+
+    Under the name of a group of the kernel, such as `assistants`, the app's commands are added to that group's.
 
     Called on every chosen module and plugin whenever `jan` lists or looks up its commands, so it must be cheap.
     """

@@ -190,7 +190,7 @@ class _Exchange:
             reply = await getattr(self.route.endpoint, operation.name)(**arguments)
         finally:
             self.watch.close()
-        await send_json(self.send, 200, reply.__pydantic_serializer__.to_json(reply))
+        await send_json(self.send, 200, reply.__pydantic_serializer__.to_json(reply), operation.headers)
 
     async def _stream(self, operation: Operation, arguments: dict[str, Any]) -> None:
         item = operation.types().item

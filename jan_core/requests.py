@@ -66,6 +66,8 @@ class RequestLog:
             return
         began = time.perf_counter()
         context = Call("req_" + secrets.token_hex(12))
+        if (inside := call.inside(scope)) is not None:
+            context.key_name = inside.key_name
         call.enter(context)
         state = scope.setdefault("state", {})
         state["request_id"] = context.request_id

@@ -1,8 +1,8 @@
 """From the bytes of a request body, or a query, to a checked object, or to an error that names the field.
 
-`parse` and `parse_query` are the only ways in. What they refuse, they refuse with `InvalidRequest`, whose `param` is
-a path such as `messages[0].content`, and whose message says what was expected and what was found. They raise nothing
-else.
+`parse`, `checked` and `parse_query` are the only ways in. What they refuse, they refuse with `InvalidRequest`, whose
+`param` is a path such as `messages[0].content`, and whose message says what was expected and what was found. They raise
+nothing else.
 """
 
 from __future__ import annotations
@@ -98,6 +98,19 @@ def parse(model: type[M], raw: bytes) -> M:
         raise InvalidRequest(f"The body must be a JSON object, but is {_found(data)}.", code="invalid_type")
     if raw.count(b":") > _WIDE:
         _refuse_wide(data)
+    return checked(model, data)
+
+
+def checked(model: type[M], data: dict[str, Any]) -> M:
+    """Check an object that is put together here, of values from elsewhere.
+
+    Args:
+        model: what it must be.
+        data: what JSON can be.
+
+    Raises:
+        InvalidRequest: as `parse`, but for `invalid_json`.
+    """
     try:
         return model.model_validate(data)
     except ValidationError as error:

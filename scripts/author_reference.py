@@ -74,7 +74,7 @@ PAGES = {
         "What the hooks are given as `jan`: the other endpoints, the backends, the settings that hold for an answer.",
         [
             Part("jan_core.app", ("Jan", "open_jan"), {"Jan": ("__init__", "backend", "served_engines")}),
-            Part("jan_core.asgi", ("Routes",), {"Routes": ("answering",)}, intro=False),
+            Part("jan_core.asgi", ("Routes", "create_app"), {"Routes": ("answering",)}, intro=False),
             Part("jan_core.http", ("send_error",), intro=False),
             Part("jan_core.requests", ("CLIENT_LEFT",), intro=False),
             Part("jan_core.effective", ("Setting", "settings_of", "merged")),
@@ -101,7 +101,13 @@ PAGES = {
     "calls": Page(
         "Calls, ids, pages",
         "What most operations need: who asks, ids for what is made, pages of a listing, a request that is sent twice.",
-        [Part("jan_core.call"), Part("jan_core.ids"), Part("jan_core.pages"), Part("jan_core.idempotency")],
+        [
+            Part("jan_core.call"),
+            Part("jan_core.ids"),
+            Part("jan_core.pages"),
+            Part("jan_core.idempotency"),
+            Part("jan_core.validation", ("checked",), intro=False),
+        ],
     ),
     "backends": Page(
         "Backends, engines, checks",

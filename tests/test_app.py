@@ -13,7 +13,7 @@ from jan_core.refusal import Refusal
 from jan_core.schemas.chat import ChatCompletionRequest
 from jan_core.testing.memory import ModelsInMemory
 from jan_core.testing.scripted import ScriptedChat
-from jan_core.testing.wired import SCRIPTED, wired
+from jan_core.testing.wired import EVERYTHING, SCRIPTED, wired
 from tests.notes import NotesInMemory
 from tests.parts import NOTES, chat_body, part, plugins
 
@@ -205,8 +205,32 @@ def test_engines_without_models_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="look up every model") as found:
         Jan(load(tmp_path))
     assert found.value.asked == f"[endpoints] models = [] ({tmp_path / 'jan.toml'}, line 2)"
-    (tmp_path / "jan.toml").write_text("[endpoints]\nmodels = []\nchat = []\ncompletions = []\nembeddings = []\n")
+    (tmp_path / "jan.toml").write_text(
+        "[endpoints]\nmodels = []\nchat = []\ncompletions = []\nembeddings = []\nruns = []\n"
+    )
     assert "models" not in Jan(load(tmp_path)).endpoints
+
+
+@pytest.mark.parametrize(
+    "missing",
+    ["chat", "messages", "threads"],
+)
+def test_what_needs_an_endpoint_that_is_not_served_is_refused(tmp_path: Path, missing: str) -> None:
+    (tmp_path / "jan.toml").write_text(f"[endpoints]\n{missing} = []\n")
+    with pytest.raises(Refusal) as found:
+        Jan(load(tmp_path))
+    facts = found.value.facts()
+    assert facts["asked"] == f"[endpoints] {missing} = [] ({tmp_path / 'jan.toml'}, line 2)"
+    assert facts["cause"].startswith(f"runs cannot be served without {missing}")
+    assert facts["remedy"] == f"Choose a module for {missing}, or write runs = [] as well."
+    (tmp_path / "jan.toml").write_text(f"[endpoints]\n{missing} = []\nruns = []\n")
+    assert "runs" not in Jan(load(tmp_path)).endpoints
+
+
+def test_what_needs_an_endpoint_that_no_module_is_there_for_is_refused(tmp_path: Path) -> None:
+    facts = refused(tmp_path, modules={"runs-memory": EVERYTHING["runs-memory"]})
+    assert facts["asked"] == "[endpoints] runs = 'runs-memory' (test [endpoints] runs)"
+    assert "cannot be served without threads" in facts["cause"]
 
 
 def test_a_bad_server_setting_is_refused_with_file_and_line(tmp_path: Path) -> None:

@@ -333,8 +333,9 @@ async def test_the_routes_tell_who_answers_as_they_answer(tmp_path: Path, monkey
     mounted = Mount("/below", routes=[Route("/page", answer)])
     extra = {"extra": part(monkeypatch, "extra", register_routes=lambda: [Route("/extra/{name}", answer), mounted])}
     jan = wired(tmp_path, modules=EVERYTHING, plugins=extra)
-    assert jan.routes is None
-    create_app(jan)
+    assert (jan.routes, jan.application) == (None, None)
+    app = create_app(jan)
+    assert jan.application is app
     routes = jan.routes
     assert routes is not None
 

@@ -32,3 +32,21 @@ def test_a_call_knows_nothing_it_was_not_told() -> None:
     assert (context.model, context.prompt_tokens, context.completion_tokens) == (None, None, None)
     with pytest.raises(AttributeError):
         context.anything_else = 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.anyio
+async def test_whoever_wants_to_know_is_told_that_the_engine_begins() -> None:
+    call.begun()  # nobody is asking
+    call.enter(Call("req_1"))
+    call.begun()  # nobody wants to know
+    told: list[str] = []
+    call.enter(Call("req_2", on_begun=lambda: told.append("begun")))
+    call.begun()
+    assert told == ["begun"]
+
+
+def test_only_a_mark_that_the_server_made_says_that_a_request_comes_from_within() -> None:
+    mark = call.Inside("laptop")
+    assert call.inside({"state": {"inside": mark}}) is mark
+    for scope in ({}, {"state": {}}, {"state": {"inside": "laptop"}}, {"state": {"inside": {"key_name": "laptop"}}}):
+        assert call.inside(scope) is None

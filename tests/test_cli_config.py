@@ -81,12 +81,12 @@ def test_settings_of_plugins_and_chosen_modules_are_shown(jan: Call, site: Site,
     site.add("jan-deep", {"jan_deep.py": code}, {"plugins": {"deep": "jan_deep"}})
     text = (
         '[endpoints]\nchat = ["chat-heard"]\ncompletions = []\nembeddings = []\nmodels = "models-memory"\n'
-        "assistants = []\nthreads = []\nmessages = []\n"
+        "assistants = []\nthreads = []\nmessages = []\nruns = []\n"
         '[plugins]\nuse = ["deep"]\n[deep]\ndepth = 3\n'
     )
     done = jan("config", "show", "--root", root_with(tmp_path / "root", text))
     shown = tomllib.loads(done.out)
-    assert [*shown] == ["server", "endpoints", "plugins", "runs-json", "deep"]
+    assert [*shown] == ["server", "endpoints", "plugins", "deep"]
     assert shown["deep"] == {"depth": 3}
     assert shown["plugins"] == {"use": ["deep"]}
 

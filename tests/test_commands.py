@@ -24,7 +24,7 @@ def names(site: Site) -> Site:
 
 
 def chosen(site: Site, *plugins: str) -> Config:
-    return site.config(f"[endpoints]\nchat = []\nmodels = []\n[plugins]\nuse = {list(plugins)!r}\n")
+    return site.config(f"[endpoints]\nchat = []\nmodels = []\nruns = []\n[plugins]\nuse = {list(plugins)!r}\n")
 
 
 def test_chosen_packages_add_their_commands(names: Site) -> None:
@@ -52,3 +52,12 @@ def test_a_broken_package_costs_only_its_own_commands(
 def test_a_config_that_chooses_nonsense_is_refused(names: Site) -> None:
     with pytest.raises(Refusal, match="there is no such endpoint"):
         kernel.commands(names.config("[endpoints]\nchta = 'x'\n"))
+
+
+def test_what_packages_add_to_a_command_of_the_kernel(names: Site) -> None:
+    for name in ("one", "two"):
+        hook = WITH.replace("NAME", "assistants").replace("jan_db", f"jan_{name}")
+        site = {f"jan_{name}.py": hook}
+        names.add(f"jan-{name}", site, {"plugins": {name: f"jan_{name}"}})
+    assert kernel.additions(chosen(names, "two", "keys", "one"), "assistants") == ["jan_two.cli:app", "jan_one.cli:app"]
+    assert kernel.additions(chosen(names, "keys"), "assistants") == []

@@ -18,6 +18,8 @@ import pytest
 import typer
 
 from jan_core.cli import COMMANDS
+from jan_core.cli.added import with_added
+from jan_core.config import Config
 from jan_core.discovery import import_name
 from jan_core.pull import about
 from tests import doc_examples
@@ -98,7 +100,7 @@ def test_examples(path: Path, tmp_path: Path, address: str, environ: dict[str, s
             assert before is not None, f"{block.place}: output of what?"
             assert doc_examples.matches(block.text, printed), f"{before.place} prints:\n{printed}"
         elif block.tested and block.file:
-            (tmp_path / block.file).write_text(block.text, "utf-8")
+            (tmp_path / block.file).write_text(block.text.replace(doc_examples.ADDRESS, address), "utf-8")
         elif block.tested:
             before, printed = block, doc_examples.run(block, tmp_path, address, environ)
             assert printed.strip(), f"{block.place} prints nothing"
@@ -135,15 +137,20 @@ def known_commands() -> dict[str, str]:
     return known | {name: reference for named in brought for name, reference in named.items()}
 
 
+def app_of(name: str) -> Any:
+    """The typer app of a command, with what the default modules add to it."""
+    app = import_name(known_commands()[name])
+    return with_added(name, app, Config(REPOSITORY, REPOSITORY / "jan.toml")) if name in COMMANDS else app
+
+
 def problem_of(line: str) -> str | None:
     """What is wrong with a command line without its leading `jan`: an unknown command or option; None if nothing is."""
     words = shlex.split(line)
     if words[0] in ("…", "--help", "--version", "COMMAND"):
         return None
-    known_names = known_commands()
-    if words[0] not in known_names:
+    if words[0] not in known_commands():
         return f"there is no command {words[0]!r}"
-    command: Any = typer.main.get_command(import_name(known_names[words[0]]))
+    command: Any = typer.main.get_command(app_of(words[0]))
     for word in words[1:]:
         if hasattr(command, "commands") and not word.startswith("-"):
             if word not in command.commands:

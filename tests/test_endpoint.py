@@ -9,6 +9,7 @@ import pytest
 from jan_core.endpoint import Endpoint, internal, operation
 from jan_core.endpoints.chat import Chat
 from jan_core.endpoints.models import Models
+from jan_core.endpoints.runs import Runs
 from jan_core.errors import NotSupported
 from jan_core.schemas.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionRequest
 from jan_core.schemas.pages import Page, PageQuery
@@ -43,6 +44,13 @@ def test_operations_are_in_the_order_of_declaration_with_route_parameters_and_ar
     assert [one.name for one in Notes.operations().values() if one.optional] == ["delete"]
     assert Models.operations()["retrieve"].parameters == ("model",)  # `{model:path}`
     assert Notes.operations()["create"].qualified == "notes.create"
+    assert {one.name for one in Runs.operations().values() if one.headers is not None} == {
+        "create",
+        "create_thread",
+        "retrieve",
+        "cancel",
+        "submit_tool_outputs",
+    }
     assert Notes.operations()["create"].doc == "Make a note."
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from jan_core.folder import objects as module
-from jan_core.folder.objects import Damaged, line_of, read_object, read_values, write_object
+from jan_core.folder.calls import DISK
+from jan_core.folder.objects import Damaged, Oversized, line_of, read_object, read_values, write_object
 
 
 @pytest.mark.parametrize(
@@ -88,3 +89,54 @@ def test_the_line_of_a_field() -> None:
     assert line_of(content, "created_at") == 3
     assert line_of(content, "a") == 2
     assert line_of(content, "missing") == 1
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    write_object(str(path), {"a": 1}, largest=20)
+    with pytest.raises(Oversized, match="26 bytes, and 20 are the most"):
+        write_object(str(path), {"a": "x" * 12}, largest=20)
+    assert read_values(str(path)) == {"a": 1}
+    assert os.listdir(tmp_path) == ["run.json"]
+    with pytest.raises(Oversized):
+        write_object(str(path), {"a": "x" * module.LARGEST})
+
+
+@pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="other systems cannot tell whether a read would wait")
+def test_a_small_file_is_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "thread.json"
+    path.write_bytes(b'{"a": 1}')
+    waited: list[int] = []
+    monkeypatch.setattr(DISK, "read", lambda *call: waited.append(1))
+    try:
+        assert read_object(str(path), at_once=True)[0] == {"a": 1}
+    except BlockingIOError:
+        pytest.skip("the file system of the temporary folder cannot tell whether a read would wait")
+    assert not waited
+    path.write_bytes(b'{"a": "' + b"x" * module.AT_ONCE + b'"}')
+    with pytest.raises(BlockingIOError, match="too large"):
+        read_object(str(path), at_once=True)
+
+
+@pytest.mark.parametrize("found", [b'{"a": 1}, "b"', b'{"a"'], ids=["longer", "shorter"])
+def test_what_is_being_written_is_not_read_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: bytes
+) -> None:
+    path = tmp_path / "thread.json"
+    path.write_bytes(b'{"a": 1}')
+    monkeypatch.setattr(DISK, "read_at_once", lambda descriptor, size, offset: found[:size])
+    with pytest.raises(BlockingIOError, match="writing"):
+        read_object(str(path), at_once=True)
+
+
+def test_a_disk_that_would_have_to_be_asked_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "thread.json"
+    path.write_bytes(b'{"a": 1}')
+
+    def would_wait(descriptor: int, size: int, offset: int) -> bytes:
+        raise BlockingIOError
+
+    monkeypatch.setattr(DISK, "read_at_once", would_wait)
+    with pytest.raises(BlockingIOError):
+        read_object(str(path), at_once=True)
+    assert read_object(str(path))[0] == {"a": 1}

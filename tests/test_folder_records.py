@@ -13,7 +13,7 @@ from jan_core.errors import InvalidRequest
 from jan_core.folder import records as module
 from jan_core.folder.fields import checked
 from jan_core.folder.names import check_name
-from jan_core.folder.objects import Damaged
+from jan_core.folder.objects import Damaged, read_object
 from jan_core.folder.records import Records, keep
 from jan_core.folder.shelf import Unread
 
@@ -252,3 +252,36 @@ def test_another_thread_may_take_out_the_same(sooner: bool) -> None:
     assert len(kept) == 0
     keep(kept, "last", 1, 3)
     assert kept == {"last": 1}
+
+
+def test_what_was_just_changed_is_read_at_once_where_nothing_is_waited_for(
+    records: Records[Thing], write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, bool]] = []
+    blocking: set[str] = set()
+
+    def read(path: str, *, at_once: bool = False) -> Any:
+        name = Path(path).name
+        asked.append((name, at_once))
+        if at_once and name in blocking:
+            raise BlockingIOError
+        return read_object(path)
+
+    monkeypatch.setattr(module, "read_object", read)
+    write("x/thing.json", created_at=5)
+    write("x/model.json", id="m")
+    for created_at in (5, 6):
+        write("x/thing.json", created_at=created_at)
+        record = records.find_at_once("x")
+        assert record is not None
+        assert record.item() == Thing(id="x", created_at=created_at, model="m")
+    assert set(asked) == {("thing.json", True), ("model.json", True)}
+    assert records.find_at_once("nothing") is None
+    with pytest.raises(InvalidRequest):
+        records.find_at_once("..")
+    for blocking_now in ("thing.json", "model.json"):
+        blocking.clear()
+        blocking.add(blocking_now)
+        with pytest.raises(Unread):
+            records.find_at_once("x")
+    assert found(records) == Thing(id="x", created_at=6, model="m")

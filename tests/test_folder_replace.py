@@ -171,3 +171,18 @@ def test_what_need_not_last_is_whole_all_the_same(tmp_path: Path, monkeypatch: p
     assert ((tmp_path / "a").read_bytes(), flushed) == (b"one", ["file"])
     replace_file(tmp_path / "a", b"two")
     assert flushed == ["file", "file", "folder"]
+
+
+def test_a_file_gets_its_name_when_what_it_waits_for_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, done = tmp_path / "run.json", list[str]()
+    monkeypatch.setattr(DISK, "sync", lambda descriptor: done.append("flushed"))
+    replace_file(path, b"one", before=lambda: done.append("named already" if path.exists() else "not named"))
+    assert done == ["flushed", "not named"]
+
+    def fail() -> None:
+        raise OSError(errno.EIO, "the other was not flushed")
+
+    with pytest.raises(OSError, match="the other"):
+        replace_file(path, b"two", before=fail)
+    assert path.read_bytes() == b"one"
+    assert names(tmp_path) == ["run.json"]

@@ -138,6 +138,18 @@ async def test_the_call_is_set_for_wrappers_with_id_and_idempotency_key(
 
 
 @pytest.mark.anyio
+async def test_a_request_from_within_has_its_callers_name() -> None:
+    seen: list[call.Call | None] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(call.current())
+
+    scope = {"type": "http", "method": "GET", "path": "/", "state": {"inside": call.Inside("laptop")}}
+    await RequestLog(app, enabled=False)(scope, None, None)  # type: ignore[arg-type]
+    assert [one.key_name for one in seen if one is not None] == ["laptop"]
+
+
+@pytest.mark.anyio
 async def test_requests_at_once_keep_their_calls_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def echo(proceed: Any, *arguments: Any) -> Any:
         before = call.current()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jan_core.errors import InvalidRequest
 from jan_core.schemas.chat import ChatCompletionRequest, ChatCompletionsQuery
-from jan_core.validation import parse, parse_query, path_at
+from jan_core.validation import checked, parse, parse_query, path_at
 
 USER = {"role": "user", "content": "Hello"}
 OK: dict[str, Any] = {"model": "m", "messages": [USER]}
@@ -267,3 +267,11 @@ def test_a_bad_query_names_the_parameter(pairs: dict[str, str], param: str, code
 def test_no_query_raises_anything_else(pairs: dict[str, str]) -> None:
     with contextlib.suppress(InvalidRequest):
         parse_query(ChatCompletionsQuery, pairs)
+
+
+def test_an_object_that_is_put_together_here_is_checked_as_a_body_is() -> None:
+    made = {"model": "m", "messages": [{"role": "user", "content": "a"}]}
+    assert checked(ChatCompletionRequest, made).model == "m"
+    with pytest.raises(InvalidRequest, match="seed: expected an integer") as refused:
+        checked(ChatCompletionRequest, {**made, "seed": "3"})
+    assert (refused.value.param, refused.value.code) == ("seed", "invalid_type")

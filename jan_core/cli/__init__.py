@@ -8,6 +8,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typer import Typer
+
+    from jan_core.refusal import Refusal
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("jan_core.cli.serve:app", "Serve the API on this machine."),
@@ -100,11 +106,34 @@ def _run(given: list[str]) -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from jan_core.discovery import import_name
 
-    import_name(known[name][0])(args=rest, prog_name=f"jan {name}")
+    app = import_name(known[name][0])
+    if name in COMMANDS:
+        app = _with_added(name, app, rest)
+    app(args=rest, prog_name=f"jan {name}")
+
+
+def _with_added(name: str, app: Typer, rest: Sequence[str]) -> Typer:
+    """One of our commands, with what packages add to it where that is asked for."""
+    from jan_core.cli.added import asks_for_more, paths_in, with_added
+    from jan_core.config import load
+    from jan_core.refusal import Refusal
+
+    if not asks_for_more(app, rest):
+        return app
+    paths = paths_in(rest)
+    try:
+        return with_added(name, app, load(paths.get("--root"), paths.get("--config")))
+    except Refusal as refusal:
+        _left_out(refusal)
+        return app
+
+
+def _left_out(refusal: Refusal) -> None:
+    print(f"jan: commands of packages are left out: {refusal.cause} (see jan doctor)", file=sys.stderr)
 
 
 def _help() -> str:
-    commands = {**COMMANDS, **_from_packages([])}
+    commands = {**COMMANDS, **{name: one for name, one in _from_packages([]).items() if name not in COMMANDS}}
     width = max(map(len, commands)) + 2
     lines = ["Usage: jan COMMAND [OPTIONS]", "", "A local, OpenAI-compatible server made of swappable parts.", ""]
     lines += ["Commands:", *(f"  {name:{width}}{line}" for name, (_, line) in commands.items()), ""]
@@ -114,14 +143,11 @@ def _help() -> str:
 
 def _from_packages(rest: Sequence[str]) -> dict[str, tuple[str, str]]:
     """The commands of packages that the config chooses; none where it chooses nothing or cannot be read."""
-    from itertools import pairwise
-    from pathlib import Path
-
+    from jan_core.cli.added import paths_in
     from jan_core.config import load
     from jan_core.refusal import Refusal
 
-    words = [part for word in rest for part in (word.split("=", 1) if word.startswith("--") else [word])]
-    paths = {flag: Path(value) for flag, value in pairwise(words) if flag in ("--root", "--config")}
+    paths = paths_in(rest)
     try:
         config = load(paths.get("--root"), paths.get("--config"))
         if not config.tables.get("plugins") and not config.tables.get("endpoints"):
@@ -130,5 +156,5 @@ def _from_packages(rest: Sequence[str]) -> dict[str, tuple[str, str]]:
 
         return commands(config)
     except Refusal as refusal:
-        print(f"jan: commands of packages are left out: {refusal.cause} (see jan doctor)", file=sys.stderr)
+        _left_out(refusal)
         return {}

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import unicodedata
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jan_core.cli.options import ConfigFile, Json, Root
+from jan_core.cli.options import ConfigFile, Json, Root, config_from
 from jan_core.cli.plain import line, moment, plain, print_rows
 from jan_core.cli.within import endpoint, request, text_of, typed, within
 
@@ -84,6 +88,7 @@ def new(
     id: Annotated[
         str | None, typer.Option(help="Its id, and the name of its folder.", show_default="from the name")
     ] = None,
+    code: Annotated[bool, typer.Option("--code", help="Begin code for it, with a function that it may call.")] = False,
     root: Root = None,
     config: ConfigFile = None,
     as_json: Json = False,
@@ -108,6 +113,7 @@ def new(
     if not folder:
         raise typer.BadParameter(f"no id can be made of {name!r}; give one with --id", param_hint="name")
     check_name(folder, param="--id")
+    begin_code = _code_command(root, config) if code else None
 
     async def make(jan: Jan) -> Made:
         from jan_core.errors import Conflict
@@ -126,8 +132,30 @@ def new(
     made = within(root, config, make, makes=True)
     if as_json:
         print(json.dumps(made.model_dump(mode="json"), indent=2))
-        return
-    print(f"{made.id} is here. jan assistants show {made.id}")
+    else:
+        print(f"{made.id} is here. jan assistants show {made.id}")
+    if begin_code is not None:
+        with redirect_stdout(sys.stderr if as_json else sys.stdout):
+            begin_code(assistant=made.id, root=root, config=config)
+
+
+def _code_command(root: Path | None, config: Path | None) -> Callable[..., Any]:
+    """The command `jan assistants code`, which a package brings.
+
+    Raises:
+        Refusal: no chosen package does.
+    """
+    from jan_core.cli.added import with_added
+    from jan_core.refusal import Refusal
+
+    for one in with_added("assistants", app, config_from(root, config)).registered_commands:
+        if one.name == "code" and one.callback is not None:
+            return one.callback
+    raise Refusal(
+        "--code",
+        "no chosen package runs code of assistants",
+        "Choose one under [endpoints] or [plugins] of jan.toml; jan modules lists what is here.",
+    )
 
 
 def folder_name(name: str) -> str:

@@ -100,6 +100,15 @@ class Chat(Endpoint):
         raise NotSupported("The chosen chat module does not count tokens.")
 
     @internal(optional=True)
+    async def context_length(self, body: ChatCompletionRequest) -> int:
+        """Tell how many tokens the prompt and the answer of `body.model` may have together. No engine is asked.
+
+        Raises:
+            ModelNotFound: no installed model has the id `body.model`.
+        """
+        raise NotSupported("The chosen chat module does not tell how long a model's context is.")
+
+    @internal(optional=True)
     async def template(self, body: ChatCompletionRequest) -> str:
         """Return the prompt that the conversation becomes by the model's chat template, without generating.
 

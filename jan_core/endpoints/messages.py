@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from jan_core.endpoint import Endpoint, internal, operation
+from jan_core.errors import NotSupported
 
 if TYPE_CHECKING:
     from jan_core.schemas.messages import (
@@ -85,6 +86,21 @@ class Messages(Endpoint):
         Raises:
             NotFound, InvalidRequest: as `retrieve`.
         """
+
+    @internal(optional=True)
+    async def repeated(self, thread_id: str, body: MessageRequest) -> Message | None:
+        """Return what `create` answered to this request before, under its `Idempotency-Key`, and store nothing.
+
+        It is asked while nothing may be added to the thread: a request that comes again then gets the first reply.
+
+        Returns:
+            None where the request has no key, or the key did not come before in this thread.
+
+        Raises:
+            NotFound, Conflict: as `create`.
+            NotSupported: this store cannot tell.
+        """
+        raise NotSupported("The chosen messages module cannot look for the reply to a repeated request.")
 
     @internal
     @abstractmethod

@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     )
 
 
+POLL = {"openai-poll-after-ms": "100"}
+"""How long the official clients wait between two looks at a run, where their caller does not say it: milliseconds.
+
+Without it openai-python waits for one second and openai-node for five, made for a server far away.
+"""
+
+
 class Runs(Endpoint):
     """The runs of threads, and their steps.
 
@@ -50,19 +57,21 @@ class Runs(Endpoint):
 
     name: ClassVar[str] = "runs"
     schemas: ClassVar[str] = "jan_core.schemas.runs"
+    needs: ClassVar[tuple[str, ...]] = ("threads", "messages", "chat")
     unasked: ClassVar[bool] = True
 
-    @operation("POST /v1/threads/{thread_id}/runs")
+    @operation("POST /v1/threads/{thread_id}/runs", headers=POLL)
     @abstractmethod
     async def create(self, thread_id: str, body: RunRequest) -> Run:
         """Begin a run, and return it as it is then, `queued`; its id begins with `run_`.
 
         `additional_messages` are added to the thread first, all or none. With an `Idempotency-Key` a repeated request
-        begins nothing and gets the run of the first, as it was then.
+        begins nothing and gets the run of the first, as it was then, whatever became of its assistant.
 
         Raises:
             NotFound: there is no such thread, or no such assistant.
             InvalidRequest: the thread has a run that has not ended (`run_active`), or a value cannot be used.
+            Busy: more runs go on already than may.
             Conflict: the `Idempotency-Key` came before with another body.
         """
 
@@ -73,9 +82,10 @@ class Runs(Endpoint):
 
         The events of a message and of a step stand between their `created` and the event that ends them; deltas add
         up to what is stored. The last one is of the run: `thread.run.completed`, `.requires_action`, `.failed`, ….
+        A request that is repeated under its `Idempotency-Key` gets the same, once that run waits or has ended.
         """
 
-    @operation("POST /v1/threads/runs")
+    @operation("POST /v1/threads/runs", headers=POLL)
     @abstractmethod
     async def create_thread(self, body: ThreadRunRequest) -> Run:
         """Make a thread (`threads.create`), and begin a run in it.
@@ -100,7 +110,7 @@ class Runs(Endpoint):
             InvalidRequest: `after` or `before` names no run of the thread.
         """
 
-    @operation("GET /v1/threads/{thread_id}/runs/{run_id}")
+    @operation("GET /v1/threads/{thread_id}/runs/{run_id}", headers=POLL)
     @abstractmethod
     async def retrieve(self, thread_id: str, run_id: str) -> Run:
         """Return one run.
@@ -119,7 +129,7 @@ class Runs(Endpoint):
             NotFound, InvalidRequest: as `retrieve`.
         """
 
-    @operation("POST /v1/threads/{thread_id}/runs/{run_id}/cancel")
+    @operation("POST /v1/threads/{thread_id}/runs/{run_id}/cancel", headers=POLL)
     @abstractmethod
     async def cancel(self, thread_id: str, run_id: str) -> Run:
         """Stop a run: it is `cancelling`, soon `cancelled`; what was said so far becomes an `incomplete` message.
@@ -132,10 +142,15 @@ class Runs(Endpoint):
             InvalidRequest: it has ended already (`run_ended`).
         """
 
-    @operation("POST /v1/threads/{thread_id}/runs/{run_id}/submit_tool_outputs")
+    @operation("POST /v1/threads/{thread_id}/runs/{run_id}/submit_tool_outputs", headers=POLL)
     @abstractmethod
     async def submit_tool_outputs(self, thread_id: str, run_id: str, body: ToolOutputsRequest) -> Run:
         """Give the outputs of all tools that a run in `requires_action` waits for, and have it go on.
+
+        Outputs that the run was given before change nothing, so that a request whose reply was lost can be repeated.
+
+        Returns:
+            The run as it is when they are stored, `queued`; where it was given them before, as it is now.
 
         Raises:
             NotFound: as `retrieve`.
@@ -147,7 +162,10 @@ class Runs(Endpoint):
     def submit_tool_outputs_stream(
         self, thread_id: str, run_id: str, body: ToolOutputsRequest
     ) -> AsyncIterator[RunEvent]:
-        """Give the outputs of tools, and return what happens then: first what ends the step that asked for them."""
+        """Give the outputs of tools, and return what happens then: first what ends the step that asked for them.
+
+        Where the run was given them before, the same is told once it waits or has ended.
+        """
 
     @operation("GET /v1/threads/{thread_id}/runs/{run_id}/steps")
     @abstractmethod

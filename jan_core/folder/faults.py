@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from jan_core.errors import InvalidRequest, Unavailable
 from jan_core.folder.locks import Locked
-from jan_core.folder.objects import Damaged
+from jan_core.folder.objects import Damaged, Oversized
 
 
 @contextmanager
@@ -19,13 +19,16 @@ def answered(what: str, *, param: str | None = None) -> Iterator[None]:
         param: names the object, for one whose file is damaged.
 
     Raises:
-        InvalidRequest: a file is damaged; code `damaged_file`.
+        InvalidRequest: a file is damaged; code `damaged_file`. Or an object has become too large for one, and was not
+            stored; code `object_too_large`.
         Unavailable: the disk failed or is full, or somebody else holds the lock for too long.
     """
     try:
         yield
     except Damaged as error:
         raise damaged(error, param=param) from None
+    except Oversized as error:
+        raise InvalidRequest(f"{what}: {error}.", param=param, code="object_too_large") from None
     except Locked as error:
         raise Unavailable(f"{what}: {error}") from error
     except OSError as error:

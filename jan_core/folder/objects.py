@@ -5,10 +5,12 @@ What is not known stays: whoever changes an object reads the values, changes tho
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import stat
+from collections.abc import Callable
 from typing import Any
 
 from jan_core.folder.calls import DISK
@@ -17,6 +19,8 @@ from jan_core.folder.signature import Signature, signature_of
 
 LARGEST = 16 << 20
 """Bytes of an object's file, at most."""
+AT_ONCE = 1 << 16
+"""Bytes that are read at once, at most: less than a millisecond to make values of them."""
 DEEPEST = 200
 """Brackets inside one another, at most; as in a request."""
 
@@ -37,15 +41,31 @@ class Damaged(Exception):
         self.what = what
 
 
+class Oversized(Exception):
+    """An object has become too large for a file, which could not be read any more.
+
+    Args:
+        size: bytes that it would have.
+        largest: bytes that it may have.
+    """
+
+    def __init__(self, size: int, largest: int) -> None:
+        super().__init__(f"its file would have {size} bytes, and {largest} are the most")
+
+
 def read_values(path: str) -> dict[str, Any]:
     """The values of an object's file; see `read_object`."""
     return read_object(path)[0]
 
 
-def read_object(path: str) -> tuple[dict[str, Any], Signature, bytes]:
-    """Read the file of an object. Blocks; call it in a thread.
+def read_object(path: str, *, at_once: bool = False) -> tuple[dict[str, Any], Signature, bytes]:
+    """Read the file of an object. Blocks; call it in a thread, or with `at_once`.
 
     A byte order mark, line ends of Windows and any layout are accepted.
+
+    Args:
+        path: of the file.
+        at_once: raise `BlockingIOError` rather than wait for a disk, or read more than 64 KiB: for the event loop.
 
     Returns:
         Its values, the signature of the file from before it was read, and its bytes.
@@ -54,6 +74,7 @@ def read_object(path: str) -> tuple[dict[str, Any], Signature, bytes]:
         Damaged: it does not hold one JSON object in UTF-8, or has more than 16 MiB.
         FileNotFoundError: there is no such file.
         OSError: it cannot be read.
+        BlockingIOError: see `at_once`.
     """
     descriptor = DISK.open(path)
     try:
@@ -62,25 +83,48 @@ def read_object(path: str) -> tuple[dict[str, Any], Signature, bytes]:
             raise Damaged(path, 1, "this is no file")
         if found.st_size > LARGEST:
             raise Damaged(path, 1, f"the file has {found.st_size} bytes, and {LARGEST} are the most")
-        content = DISK.read(descriptor, LARGEST, 0)
+        content = _content(descriptor, found.st_size) if at_once else DISK.read(descriptor, LARGEST, 0)
     finally:
         DISK.close(descriptor)
     return _parse(path, content), signature_of(found), content
 
 
-def write_object(path: str, values: dict[str, Any], *, lasting: bool = True) -> None:
+def _content(descriptor: int, size: int) -> bytes:
+    """All of an open file, without waiting."""
+    if size > AT_ONCE:
+        raise BlockingIOError(errno.EAGAIN, "it is too large to be read at once")
+    content = DISK.read_at_once(descriptor, size + 1, 0)
+    if len(content) != size:
+        raise BlockingIOError(errno.EAGAIN, "somebody is writing it")
+    return content
+
+
+def write_object(
+    path: str,
+    values: dict[str, Any],
+    *,
+    lasting: bool = True,
+    largest: int = LARGEST,
+    before: Callable[[], object] | None = None,
+) -> None:
     """Write the file of an object, in one step and durably. Blocks; call it in a thread.
 
     Args:
         path: of the file.
         values: what it is to hold.
         lasting: see `replace_file`.
+        largest: bytes that it may have; no more than `LARGEST`, which are read.
+        before: see `replace_file`.
 
     Raises:
+        Oversized: it would have more; the file is as it was.
         OSError: see `replace_file`.
     """
     text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
-    replace_file(path, text.encode() + b"\n", lasting=lasting)
+    data = text.encode() + b"\n"
+    if len(data) > largest:
+        raise Oversized(len(data), largest)
+    replace_file(path, data, lasting=lasting, before=before)
 
 
 def line_of(content: bytes, field: str) -> int:

@@ -114,6 +114,22 @@ class Records(Generic[T]):
             raise Unread
         return self.read(name, folder)
 
+    def find_at_once(self, name: str) -> Record[T] | None:
+        """As `find`, for the event loop: files that have changed are read where that waits for nothing.
+
+        Raises:
+            InvalidRequest: that cannot be a name.
+            Unread: they must be read by `find`.
+        """
+        try:
+            return self.find(name, may_read=False)
+        except Unread:
+            pass
+        try:
+            return self.read(name, self._folder_of(name), at_once=True)
+        except OSError:  # BlockingIOError is one
+            raise Unread from None
+
     def look(self, name: str, may_read: bool, learn: Callable[[str, int], None]) -> T | None:
         """An object for a listing, as `Shelf.page` asks for it; None where there is none that can be shown.
 
@@ -142,24 +158,32 @@ class Records(Generic[T]):
         """Forget what was read of an object."""
         self._records.pop(name, None)
 
-    def read(self, name: str, folder: str) -> Record[T] | None:
+    def read(self, name: str, folder: str, *, at_once: bool = False) -> Record[T] | None:
         """Read the files of an object, and remember that; None where there is none. Blocks.
+
+        Args:
+            name: of the object.
+            folder: where it lies.
+            at_once: see `read_object`; of both files.
 
         Raises:
             OSError: its file cannot be read.
+            BlockingIOError: see `at_once`.
         """
         now = time.time_ns()
         path, model = os.path.join(folder, self._file), os.path.join(folder, self._beside)
         settings, beside = None, signature(model)
         if beside is not None:
             try:
-                settings, beside, _ = read_object(model)
+                settings, beside, _ = read_object(model, at_once=at_once)
+            except BlockingIOError:
+                raise
             except (Damaged, OSError):
                 # It costs what it sets, and not the object; whoever asks for what it sets is told.
                 pass
         created_at, content, damage, seen = None, b"", None, signature(path)
         try:
-            values, seen, found = read_object(path)
+            values, seen, found = read_object(path, at_once=at_once)
             item = self._shown(name, path, values, found, settings)
             created_at, content = item.created_at, item.model_dump_json().encode()
         except Damaged as error:

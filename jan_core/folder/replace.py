@@ -10,6 +10,7 @@ import os
 import secrets
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from jan_core.folder.calls import DISK
@@ -20,7 +21,14 @@ TEMPORARY = ".tmp-"
 """How the name of an unfinished file begins. One that a crash left behind may be removed at any time."""
 
 
-def replace_file(path: str | os.PathLike[str], data: bytes, *, mode: int | None = None, lasting: bool = True) -> None:
+def replace_file(
+    path: str | os.PathLike[str],
+    data: bytes,
+    *,
+    mode: int | None = None,
+    lasting: bool = True,
+    before: Callable[[], object] | None = None,
+) -> None:
     """Make `data` the content of the file at `path`, in one step and durably. Blocks; call it in a thread.
 
     A link at `path` is itself replaced, never followed. The folder must exist.
@@ -31,6 +39,8 @@ def replace_file(path: str | os.PathLike[str], data: bytes, *, mode: int | None 
         mode: permissions that it has from the start, less what the umask takes: nobody else can ever open a file of
             mode 0o600. With None a file that is there keeps its permissions.
         lasting: False leaves out the flush of the folder: a power cut may bring back the old content, whole.
+        before: is called when the data is on the disk, before it gets its name: it may wait for what must be there
+            first. What it raises, this raises, and the file is as it was.
 
     Raises:
         OSError: it could not be done. Up to the rename the file is as it was, and nothing is left beside it; where
@@ -47,6 +57,8 @@ def replace_file(path: str | os.PathLike[str], data: bytes, *, mode: int | None 
             DISK.sync(descriptor)
         finally:
             DISK.close(descriptor)
+        if before is not None:
+            before()
         DISK.replace(temporary, target)
     except BaseException:
         try:

@@ -63,14 +63,11 @@ class MessagesInMemory(Messages):
         """See `Messages`."""
         await self._jan.threads.check(thread_id)
         asked = once("messages.create", body, thread_id)
-        stored = self._threads.setdefault(thread_id, [])
-        for one in [*stored, *self._threads.deleted.get(thread_id, [])]:
-            if asked is not None and one.once is not None and one.once.key == asked.key:
-                asked.check(one.once.fingerprint)
-                assert one.reply is not None
-                return _copy(one.reply)
+        first = self._first(thread_id, asked)
+        if first is not None:
+            return first
         message = Message.of(body, id=new_id("msg_"), thread_id=thread_id, created_at=now())
-        stored.append(Stored(_copy(message), asked, _copy(message)))
+        self._threads.setdefault(thread_id, []).append(Stored(_copy(message), asked, _copy(message)))
         return message
 
     async def list(self, thread_id: str, query: MessagesQuery) -> MessagePage:
@@ -98,6 +95,11 @@ class MessagesInMemory(Messages):
         self._threads.deleted.setdefault(thread_id, []).append(found)
         return MessageDeleted(id=message_id, deleted=True)
 
+    async def repeated(self, thread_id: str, body: MessageRequest) -> Message | None:
+        """See `Messages`."""
+        await self._jan.threads.check(thread_id)
+        return self._first(thread_id, once("messages.create", body, thread_id))
+
     async def start(self, thread_id: str, bodies: Sequence[MessageRequest]) -> Sequence[Message]:
         """See `Messages`."""
         at = now()
@@ -118,6 +120,15 @@ class MessagesInMemory(Messages):
         """See `Messages`."""
         self._threads.pop(thread_id, None)
         self._threads.deleted.pop(thread_id, None)
+
+    def _first(self, thread_id: str, asked: Once | None) -> Message | None:
+        """What was answered under a key before."""
+        for one in [*self._threads.get(thread_id, []), *self._threads.deleted.get(thread_id, [])]:
+            if asked is not None and one.once is not None and one.once.key == asked.key:
+                asked.check(one.once.fingerprint)
+                assert one.reply is not None
+                return _copy(one.reply)
+        return None
 
     async def _find(self, thread_id: str, message_id: str) -> Stored:
         await self._jan.threads.check(thread_id)

@@ -140,7 +140,9 @@ class RunsInMemory(Runs):
         kept = await self._find(thread_id, run_id)
         if kept.run.ended:
             raise InvalidRequest(
-                f"The run {run_id!r} has ended, {kept.run.status}; it cannot be cancelled.", code="run_ended"
+                f"The run {run_id!r} has ended, {kept.run.status}; it cannot be cancelled.",
+                param="run_id",
+                code="run_ended",
             )
         if kept.run.status != "cancelling":
             kept.become("cancelling")
@@ -212,6 +214,7 @@ class RunsInMemory(Runs):
                 raise InvalidRequest(
                     f"The thread {thread_id!r} has a run that is {active.run.status}, {active.run.id!r}; wait for its "
                     "end, or cancel it.",
+                    param="thread_id",
                     code="run_active",
                 )
             kept = await self._made(thread_id, body)
@@ -267,8 +270,13 @@ class RunsInMemory(Runs):
 
     async def _submitted(self, thread_id: str, run_id: str, body: ToolOutputsRequest) -> tuple[Kept, Run, int]:
         kept = await self._find(thread_id, run_id)
+        outputs = [(one.tool_call_id, one.output or "") for one in body.tool_outputs]
+        start = kept.given.get(tuple(sorted(outputs)))
+        if start is not None:  # they came before
+            return kept, _copy(kept.run), start
         start = len(kept.events)
-        kept.answer([(one.tool_call_id, one.output or "") for one in body.tool_outputs])
+        kept.answer(outputs)
+        kept.given[tuple(sorted(outputs))] = start
         reply = _copy(kept.run)
         self._going.go(kept)
         return kept, reply, start

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from jan_core.errors import InvalidRequest, JanError
+from jan_core.errors import Busy, InvalidRequest, JanError
 from jan_core.ids import new_id, now
 from jan_core.schemas.chat import ChatCompletionRequest
 from jan_core.schemas.messages import (
@@ -69,7 +70,7 @@ class Going:
 
     async def forget(self, kept: Kept) -> None:
         """Stop a run whose thread is gone: nothing of it is stored."""
-        kept.message = None
+        kept.forget()
         if kept.task is not None:
             kept.task.cancel()
             await asyncio.wait({kept.task})
@@ -93,8 +94,10 @@ class Going:
 
     async def _go(self, kept: Kept) -> None:
         try:
-            kept.become("in_progress")
-            await self._answer(kept)
+            async with asyncio.timeout(_left(kept.run)):
+                await self._answer(kept)
+        except TimeoutError:
+            await self._finish(kept, "expired")
         except asyncio.CancelledError:
             if kept.run.status == "cancelling":
                 await self._finish(kept, "cancelled")
@@ -115,8 +118,9 @@ class Going:
         elif run.max_completion_tokens is not None and kept.usage.completion_tokens >= run.max_completion_tokens:
             await self._finish(kept, "incomplete", "max_completion_tokens")
         else:
-            reason = await self._say(kept, await self._request(kept))
+            reason = await self._asked(kept, await self._request(kept))
             if reason == "length":
+                self._cut(kept)
                 await self._finish(kept, "incomplete", "max_completion_tokens")
             elif kept.steps[-1].type == "tool_calls":
                 details = kept.steps[-1].step_details
@@ -129,12 +133,24 @@ class Going:
                 kept.end_step("completed", kept.last)
                 kept.become("completed")
 
+    async def _asked(self, kept: Kept, request: ChatCompletionRequest) -> str | None:
+        """Have the model answer once it has room, and return why it stopped."""
+        while True:
+            try:
+                return await self._say(kept, request)
+            except Busy:
+                if kept.run.status != "queued":
+                    raise
+                await asyncio.sleep(0.05)
+
     async def _say(self, kept: Kept, request: ChatCompletionRequest) -> str | None:
         """Have the model answer, and return why it stopped."""
         calls: list[FunctionStepCall] = []
         reason, kept.last, text = None, RunUsage(), ""
         async with aclosing(self._jan.chat.create_stream(request)) as chunks:
             async for chunk in chunks:
+                if kept.run.status == "queued":
+                    kept.become("in_progress")
                 if chunk.usage is not None:
                     kept.last = RunUsage.of(chunk.usage)
                 for choice in chunk.choices:
@@ -210,6 +226,12 @@ class Going:
         kept.message = None
         kept.tell(f"thread.message.{status}", message)
 
+    def _cut(self, kept: Kept) -> None:
+        """A limit has come in the middle of the answer: calls are no calls then."""
+        if kept.steps[-1].type == "tool_calls":
+            error = RunError(code="server_error", message="The calls are not whole: the answer came to its limit.")
+            kept.end_step("failed", kept.last, error)
+
     async def _failed(self, kept: Kept, error: JanError) -> None:
         await self._finish(kept, "failed", error=RunError.of(error))
 
@@ -218,6 +240,8 @@ class Going:
         with suppress(JanError):  # the messages cannot be stored: the run ends all the same
             await self._message_ends(kept, "incomplete", _REASONS[status])
         kept.message = None
+        if kept.run.status == "queued" and status in ("failed", "incomplete"):
+            kept.become("in_progress")
         kept.end_step(status, kept.last, error)
         details = RunIncompleteDetails(reason=reason) if reason is not None else None
         kept.become(status, incomplete_details=details, last_error=error)
@@ -240,7 +264,7 @@ class Going:
             asked.pop("max_tokens", None)
             asked["max_completion_tokens"] = run.max_completion_tokens - kept.usage.completion_tokens
         messages = [{"role": "system", "content": run.instructions}] if run.instructions else []
-        messages += [_said(one) for one in await self._messages(run)]
+        messages += [_said(one) for one in await self._messages(run)] or [{"role": "user", "content": ""}]
         try:
             return ChatCompletionRequest.model_validate(
                 {
@@ -271,6 +295,11 @@ class Going:
 
 def _late(run: Run) -> bool:
     return run.expires_at is not None and run.expires_at <= now()
+
+
+def _left(run: Run) -> float | None:
+    """Seconds until a run expires; None where it does not."""
+    return None if run.expires_at is None else max(0.0, run.expires_at - time.time())
 
 
 def _json(value: Any) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from jan_core.errors import InvalidRequest
+from jan_core.errors import InvalidRequest, JanError, NotFound
 from jan_core.ids import new_id, now
 from jan_core.schemas.messages import Message
 from jan_core.schemas.runs import (
@@ -48,8 +48,10 @@ class Kept:
         usage: what all completions took.
         last: what the last completion took.
         events: all that happened.
+        given: the outputs of tools that it was given, and which event was the first after them.
         made: the thread, where it was made for the run.
         task: what carries it on.
+        gone: why nothing is told of it any more, where its thread was deleted.
     """
 
     run: Run
@@ -62,11 +64,15 @@ class Kept:
     last: RunUsage = field(default_factory=RunUsage)
     events: list[RunEvent] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    given: dict[tuple[tuple[str, str], ...], int] = field(default_factory=dict)
     made: Thread | None = None
     task: asyncio.Task[None] | None = None
+    gone: JanError | None = None
 
     def tell(self, name: Any, data: Any) -> None:
         """Something has happened."""
+        if self.gone is not None:
+            return
         self.events.append(RunEvent(event=name, data=data.model_copy(deep=True)))
         news, self.news = self.news, asyncio.Event()
         news.set()
@@ -80,7 +86,16 @@ class Kept:
                 yield event.model_copy(deep=True)
                 if event.event in _STOPS:
                     return
+            if self.gone is not None:
+                raise self.gone
             await news.wait()
+
+    def forget(self) -> None:
+        """Its thread was deleted: who listens is told so, and nothing else."""
+        thread = self.run.thread_id
+        self.message = None
+        self.gone = NotFound(f"The thread {thread!r} was deleted.", param="thread_id", code="thread_not_found")
+        self.news.set()
 
     def become(self, status: Any, **changes: Any) -> None:
         """The run has another status."""
@@ -128,7 +143,9 @@ class Kept:
         """
         if self.run.status != "requires_action":
             raise InvalidRequest(
-                f"The run {self.run.id!r} is {self.run.status}; it waits for no outputs.", code="run_not_waiting"
+                f"The run {self.run.id!r} is {self.run.status}; it waits for no outputs.",
+                param="run_id",
+                code="run_not_waiting",
             )
         details = self.steps[-1].step_details
         assert isinstance(details, ToolCallsDetails)

@@ -5,9 +5,10 @@ message of a request is its script, as JSON:
 
     {"say": ["Hel", "lo"], "rate": 50, "finish": "stop", "fail": "engine_error", "fail_after": 1, "prompt_tokens": 3}
 
-`say` are the pieces; `rate` is pieces a second, 0 for at once; `hang` true waits for ever after the last piece. Text
-that is no JSON object is said back, word by word. A piece counts as a token: a request's limit and its stop strings
-hold for them.
+`say` are the pieces; `rate` is pieces a second, 0 for at once; `hang` true waits for ever after the last piece; `wait`
+is for how many seconds nothing comes at first, as where a queue is long. Text that is no JSON object is said back, word
+by word. A piece counts as a token: a request's limit and its stop strings hold for them. `refuse` are pieces of a
+refusal, after what is said.
 
 `"call": [{"name": "add", "arguments": {"a": 1}}]` calls functions of the request's `tools`, after what is said; so the
 last message of the request that follows, and the next script, is the output of the last call. Where a request demands
@@ -75,7 +76,9 @@ class Script(BaseModel):
 
     say: list[str] = []
     call: list[ScriptedCall] = []
+    refuse: list[str] = []
     rate: float = 0
+    wait: float = 0
     finish: FinishReason = "stop"
     fail: str | None = None
     fail_after: int = 0
@@ -112,6 +115,7 @@ class ScriptedChat(Chat):
         choices = range(body.n or 1)
         self.open += 1
         try:
+            await asyncio.sleep(script.wait)
             if script.fail is not None and script.fail_after == 0:
                 raise failure(script.fail)
             for index in choices:
@@ -133,6 +137,10 @@ class ScriptedChat(Chat):
             if stops is not None and (rest := stops.rest()):
                 for index in choices:
                     yield _chunk(head, index, {"content": rest})
+            for piece in script.refuse:
+                said += 1
+                for index in choices:
+                    yield _chunk(head, index, {"refusal": piece})
             met = stops is not None and stops.met
             if script.hang and not met:
                 await asyncio.get_running_loop().create_future()

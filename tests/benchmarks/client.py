@@ -14,8 +14,8 @@ from typing import Any
 SECONDS = 120.0
 """Longest wait for anything."""
 
-FIRST_TEXT = re.compile(rb'"content": ?"[^"]')
-"""The first piece of an answer that has text in it; an opening chunk has none."""
+FIRST_TEXT = re.compile(rb'"(?:content|value)": ?"[^"]')
+"""The first piece of an answer that has text in it, of a chat or of a run; an opening chunk has none."""
 _WRITTEN = re.compile(rb'"completion_tokens": ?(\d+)')
 _END = b"data: [DONE]"
 
@@ -108,12 +108,14 @@ class Streamed:
 
     Attributes:
         sent: when the request had been handed to the system.
+        answered: when the first bytes of the reply had arrived.
         first: when the first text had arrived.
         ended: when the end had arrived.
         tokens: how many tokens the server says it wrote.
     """
 
     sent: float = 0.0
+    answered: float = 0.0
     first: float = 0.0
     ended: float = 0.0
     tokens: int = 0
@@ -162,6 +164,7 @@ def _take(data: bytes, buffer: bytearray, found: Streamed) -> bool:
         raise BadReply(f"the stream ended early: {bytes(buffer[-600:])!r}")
     before = len(buffer)
     buffer += data
+    found.answered = found.answered or now
     if not found.first and FIRST_TEXT.search(buffer):
         found.first = now
         if not buffer.startswith(b"HTTP/1.1 200"):

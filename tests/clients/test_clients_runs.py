@@ -58,6 +58,13 @@ def test_create_and_poll(told: Told) -> None:
     assert (found["metadata"], found["listed"], found["instructions"]) == ({"a": "b"}, [run["id"]], "Be short.")
 
 
+def test_create_and_poll_without_an_interval(told: Told) -> None:
+    found = told["polled_unhurried"]
+    assert found["status"] in ("completed", "incomplete")
+    # By themselves they wait for one second and for five.
+    assert found["shortest"] < 800
+
+
 def test_stream(told: Told) -> None:
     found = told["streamed"]
     assert found["events"] == SAID

@@ -10,8 +10,10 @@ import tests.contract_bites.wrong_assistants_storing
 import tests.contract_bites.wrong_chat_ending
 import tests.contract_bites.wrong_completions
 import tests.contract_bites.wrong_embeddings
+import tests.contract_bites.wrong_messages_again
 import tests.contract_bites.wrong_messages_storing
 import tests.contract_bites.wrong_models
+import tests.contract_bites.wrong_runs_breaking
 import tests.contract_bites.wrong_runs_ending
 import tests.contract_bites.wrong_runs_storing
 import tests.contract_bites.wrong_threads_keeping

@@ -223,6 +223,12 @@ class OnlyTheLastMessageShown(Wrong):
         return str(body.messages[-1].content)
 
 
+@caught_by("chat", 30)
+class TellsAShortContext(Wrong):
+    async def context_length(self, body: ChatCompletionRequest) -> int:
+        return 2
+
+
 class Keeping(Wrong):
     """Keeps every answer, in a dict."""
 

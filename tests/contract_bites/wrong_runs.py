@@ -199,6 +199,30 @@ class WithoutAStart(Wrong):
     each = NeverStarted
 
 
+class BeforeTheModel(Going):
+    async def _answer(self, kept: Kept) -> None:
+        kept.become("in_progress")
+        await super()._answer(kept)
+
+
+@caught_by("runs", 14)
+class BeginsBeforeTheModel(Wrong):
+    going = BeforeTheModel
+
+
+class NeverTheFirst(Going):
+    async def _messages(self, run: Run) -> list[Message]:
+        found = await super()._messages(run)
+        if not found:
+            raise InvalidRequest("The thread has no messages.")
+        return found
+
+
+@caught_by("runs", 11)
+class FailsInAnEmptyThread(Wrong):
+    going = NeverTheFirst
+
+
 class NobodysAnswer(Going):
     async def _message_ends(self, kept: Kept, status: str, reason: Any = None) -> None:
         if kept.message is not None:

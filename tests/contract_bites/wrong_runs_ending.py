@@ -63,6 +63,14 @@ class TakesOutputsTwice(Wrong):
             return await self.retrieve(thread_id, run_id)
 
 
+@caught_by("runs", 26)
+class ForgetsWhatItWasGiven(Wrong):
+    async def _submitted(self, thread_id: str, run_id: str, body: ToolOutputsRequest) -> Any:
+        found = await super()._submitted(thread_id, run_id, body)
+        found[0].given.clear()
+        return found
+
+
 class LetsItChoose(Going):
     async def _request(self, kept: Kept) -> ChatCompletionRequest:
         return (await super()._request(kept)).model_copy(update={"tool_choice": None})
@@ -188,6 +196,16 @@ class StepsOutliveExpiry(Kept):
 @caught_by("runs", 38)
 class ExpiresWithoutItsStep(Wrong):
     each = StepsOutliveExpiry
+
+
+class Impatient(Going):
+    async def _asked(self, kept: Kept, request: ChatCompletionRequest) -> str | None:
+        return await self._say(kept, request)
+
+
+@caught_by("runs", 38)
+class GivesUpOnAFullQueue(Wrong):
+    going = Impatient
 
 
 class EveryDeltaTwice(Kept):

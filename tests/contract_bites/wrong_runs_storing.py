@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any
 
@@ -11,7 +12,17 @@ from jan_core.idempotency import Once
 from jan_core.ids import new_id, now
 from jan_core.pages import cut
 from jan_core.schemas.messages import Message
-from jan_core.schemas.runs import KeptRun, Run, RunPage, RunRequest, RunsQuery, RunStepPage, RunStepsQuery, RunUpdate
+from jan_core.schemas.runs import (
+    KeptRun,
+    Run,
+    RunEvent,
+    RunPage,
+    RunRequest,
+    RunsQuery,
+    RunStepPage,
+    RunStepsQuery,
+    RunUpdate,
+)
 from jan_core.testing.memory_runs import Storage
 from jan_core.testing.memory_runs_going import Going
 from jan_core.testing.memory_runs_kept import Kept
@@ -195,3 +206,20 @@ class MessagesBeforeTheRun(Wrong):
             await self._jan.messages.put(message)
             await asyncio.sleep(0.0005)
         return await super()._begun(thread_id, body.model_copy(update={"additional_messages": None}))
+
+
+@caught_by("runs", 58)
+class NeedsTheAssistantAgain(Wrong):
+    async def _begin(self, thread_id: str, body: RunRequest, asked: Once | None) -> tuple[Kept, Run]:
+        await self._made(thread_id, body)
+        return await super()._begin(thread_id, body, asked)
+
+
+@caught_by("runs", 58)
+class TellsNothingTwice(Wrong):
+    async def create_stream(self, thread_id: str, body: RunRequest) -> AsyncIterator[RunEvent]:
+        before = {run.run.id for run in self._storage.threads.get(thread_id, [])}
+        events = [event async for event in super().create_stream(thread_id, body)]
+        heard = events if events[0].data.id not in before else [*events[:3], events[-1]]
+        for event in heard:
+            yield event

@@ -16,7 +16,7 @@ from jan_core.folder.calls import DISK
 from jan_core.folder.locks import FOLDER as LOCKS
 from tests.faults.disk import TOP, Answered, Began, Cut, Event, Flushed, Made, Moved, Removed, Wrote
 
-_OURS = ("jan_core", "jan_assistants_json", "jan_messages_json", "jan_threads_json")
+_OURS = ("jan_core", "jan_assistants_json", "jan_messages_json", "jan_runs_json", "jan_threads_json")
 CHANGING = ("create", "write", "truncate", "sync", "sync_folder", "replace", "chmod", "unlink", "mkdir", "rmdir")
 """The calls that change what is on the disk, or promise something of it."""
 

@@ -7,26 +7,28 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import anyio
 import anyio.to_thread
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from jan_code import limits, walls
+from jan_code.conversation import Begins, Conversation, Said, Stepped, Used
+from jan_code.loaded import TOLD, BrokenCode, CodeTool, Places, RunFailed, Running, broken_code, check_ended
 from jan_code.process import CodeProcess, Ended
 from jan_code.settings import CodeSettings
 from jan_code.source import Source, find
 from jan_core.backend import Backend
-from jan_core.errors import InvalidRequest, JanError, Unavailable
+from jan_core.errors import Unavailable
 from jan_core.folder.layout import Layout
-from jan_core.schemas.tools import FunctionName
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+    from starlette.types import ASGIApp
 
     from jan_core.app import Jan
 
@@ -34,56 +36,6 @@ THREADS = 4
 """Blocking looks at the disk that go on at once."""
 
 log = logging.getLogger("jan")
-
-
-class BrokenCode(InvalidRequest):
-    """The code of an assistant cannot be loaded; the message names file and line."""
-
-    code = "broken_code"
-
-
-@dataclass(frozen=True)
-class CodeTool:
-    """A function of an assistant's code, as a tool.
-
-    Attributes:
-        name: what it is called by.
-        description: what it does, for the model to read.
-        parameters: the JSON schema of its arguments.
-    """
-
-    name: FunctionName
-    description: str
-    parameters: dict[str, Any]
-
-
-TOLD: TypeAdapter[tuple[list[CodeTool], list[str]]] = TypeAdapter(
-    tuple[list[CodeTool], list[str]], config=ConfigDict(defer_build=True)
-)
-"""What a process tells of the code that it has loaded. The code may have told it instead."""
-
-
-@dataclass(eq=False)
-class Running:
-    """An assistant's code in use.
-
-    Attributes:
-        lock: held while something is asked of the process.
-        process: the process; None where none runs.
-        private: the folder of its own.
-        source: what its tools were told from.
-        tools: its tools.
-        timer: ends the process when it has been idle for long enough.
-        calls: how many there were.
-    """
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    process: CodeProcess | None = None
-    private: str = ""
-    source: Source | None = None
-    tools: tuple[CodeTool, ...] = ()
-    timer: asyncio.TimerHandle | None = None
-    calls: int = 0
 
 
 class Code(Backend):
@@ -97,6 +49,8 @@ class Code(Backend):
         super().__init__(settings, jan)
         self._layout = Layout(jan.root)
         self._running: dict[str, Running] = {}
+        self._places: dict[str, Places] = {}
+        self._app: ASGIApp | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._bwrap: str | None = None
         self._tried = False
@@ -109,7 +63,8 @@ class Code(Backend):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        running, self._running = list(self._running.values()), {}
+        running = [*self._running.values(), *(one for places in self._places.values() for one in places.free)]
+        self._running, self._places = {}, {}
         for one in running:
             self._let_go(one, "the server stops")
         while self._ending:
@@ -125,16 +80,30 @@ class Code(Backend):
             InvalidRequest: it may not be; see `find`.
             Unavailable: the process cannot be started.
         """
+        known = await self._known(assistant_id)
+        return () if known is None else known.tools
+
+    async def has_run(self, assistant_id: str) -> bool:
+        """Whether the assistant's code has a `run` of its own.
+
+        Raises:
+            JanError: as `tools`.
+        """
+        known = await self._known(assistant_id)
+        return known is not None and known.own_run
+
+    async def _known(self, assistant_id: str) -> Running | None:
+        """What is known of the code as it is now; None where there is none."""
         source = self._source(assistant_id)
         if source is None:
-            return ()
+            return None
         running = self._running.setdefault(assistant_id, Running())
         if running.source is not None and source.same(running.source):
-            return running.tools  # without waiting for a call that goes on
+            return running  # without waiting for a call that goes on
         async with running.lock:
             if running.source is None or not source.same(running.source):
                 await self._start(running, source)
-            return running.tools
+            return running
 
     async def call(self, assistant_id: str, name: str, arguments: str) -> str:
         """Carry out a function. Calls of one assistant wait for each other.
@@ -154,20 +123,10 @@ class Code(Backend):
             InvalidRequest: as `tools`, or the assistant has no code any more.
             Unavailable: as `tools`.
         """
-        source = self._source(assistant_id)
-        if source is None:
-            raise BrokenCode(
-                f"The assistant {assistant_id!r} has no code (any more) to carry out {name!r} with; it was in "
-                f"{self._layout.assistant_folder(assistant_id)}{os.sep}src."
-            )
+        source = self._needed(assistant_id, name)
         running = self._running.setdefault(assistant_id, Running())
         async with running.lock:
-            process = running.process
-            if process is None or not process.alive or running.source is None or not source.same(running.source):
-                process = await self._start(running, source)
-            self._stop_timer(running)
-            running.calls += 1
-            number = running.calls
+            process, number = await self._ready(running, source)
             asked = {"call": {"number": number, "name": name, "arguments": arguments}}
             try:
                 answer = await process.ask(asked, self.settings.call_seconds)
@@ -183,6 +142,50 @@ class Code(Backend):
             return str(answer["output"])
         return f"error: {answer.get('error')}"
 
+    async def run(
+        self, assistant_id: str, context: Mapping[str, Any]
+    ) -> AsyncGenerator[Begins | Said | Stepped | Used]:
+        """Carry out the assistant's own `run`, and give what it says and does.
+
+        It has a process for itself; as many as `[jan-code] runs` go on at once, others wait. What its code asks of the
+        server is done in the name of the current call. The first event is `Begins`. Closing this early ends the
+        process.
+
+        Args:
+            assistant_id: whose it is.
+            context: what it gets, as JSON: `thread`, `assistant`, `run`, `messages`, `request`.
+
+        Raises:
+            RunFailed: it failed, or was ended.
+            BrokenCode: `index.py` cannot be loaded any more.
+            InvalidRequest: as `tools`, or the assistant has no code any more.
+            Unavailable: as `tools`.
+        """
+        places = self._places.get(assistant_id)
+        if places is None:
+            places = self._places[assistant_id] = Places(asyncio.Semaphore(self.settings.runs), [])
+        async with places.room:
+            source = self._needed(assistant_id, "run")
+            running = places.free.pop() if places.free else Running()
+            try:
+                process, number = await self._ready(running, source)
+                tools = [{"type": "function", "function": vars(tool)} for tool in running.tools]
+                asked = {"run": {"number": number, "context": {**context, "tools": tools}}}
+                yield Begins()
+                conversation = Conversation(process, self._application(), self.settings.output_bytes)
+                async with aclosing(conversation.hold(asked, self.settings.run_seconds)) as events:
+                    async for event in events:
+                        yield event
+                self._set_timer(running)
+            except Ended as error:
+                log.warning("the code of the assistant %s was ended during its run: %s", assistant_id, error)
+                raise RunFailed(f"The assistant's own run was ended: {error}.") from None
+            finally:
+                if running.timer is None:
+                    self._end_process(running)
+                places.free.append(running)
+            check_ended(conversation.answer, number)
+
     def has_code(self, assistant_id: str) -> bool:
         """True where the assistant has code that may be run; one look at the disk.
 
@@ -191,13 +194,40 @@ class Code(Backend):
         """
         return self._source(assistant_id) is not None
 
+    def _needed(self, assistant_id: str, name: str) -> Source:
+        source = self._source(assistant_id)
+        if source is None:
+            raise BrokenCode(
+                f"The assistant {assistant_id!r} has no code (any more) to carry out {name!r} with; it was in "
+                f"{self._layout.assistant_folder(assistant_id)}{os.sep}src."
+            )
+        return source
+
+    async def _ready(self, running: Running, source: Source) -> tuple[CodeProcess, int]:
+        """A process that has loaded the code as it is now, and the number of what it is asked next."""
+        process = running.process
+        if process is None or not process.alive or running.source is None or not source.same(running.source):
+            process = await self._start(running, source)
+        self._stop_timer(running)
+        running.calls += 1
+        return process, running.calls
+
+    def _application(self) -> ASGIApp:
+        """The app that the code's requests go to: the server's, or one of its own where nobody serves."""
+        found = self.jan.application or self._app
+        if found is None:
+            from jan_core.asgi import create_app
+
+            found = self._app = create_app(self.jan)
+        return found
+
     def _source(self, assistant_id: str) -> Source | None:
         return find(self._layout, assistant_id) if self.settings.enabled else None
 
     async def _start(self, running: Running, source: Source) -> CodeProcess:
         """Start a process and have it load the code; of one that was there before nothing is left."""
         self._end_process(running)
-        running.source, running.tools = None, ()
+        running.source, running.tools, running.own_run = None, (), False
         if not self._tried:
             self._bwrap, told = await self._blocking(walls.find_bwrap)
             self._tried = True
@@ -205,7 +235,7 @@ class Code(Backend):
         given = await self._blocking(lambda: limits.of(self.settings, walls=self._bwrap is not None))
         private = running.private = await self._blocking(lambda: tempfile.mkdtemp(prefix="jan-code-"))
         process = running.process = CodeProcess(source.assistant_id, self.settings.output_bytes)
-        command = walls.plain() if self._bwrap is None else walls.walled(self._bwrap, source, private)
+        command = walls.command(self._bwrap, source, private, given)
         environment = walls.environment(private if self._bwrap is None else "/tmp")
         asked = {**given, "index": source.index, "src": source.src}
         asked["packages"] = [] if source.packages is None else [source.packages]
@@ -224,15 +254,15 @@ class Code(Backend):
             raise
         if (broken := answer.get("broken")) is not None:
             self._end_process(running)
-            raise _broken(source, broken)
+            raise broken_code(source, broken)
         try:
-            tools, told = TOLD.validate_python((answer.get("tools"), answer.get("told")))
+            tools, told, own_run = TOLD.validate_python((answer.get("tools"), answer.get("told"), answer.get("run")))
         except ValidationError:
             self._end_process(running)
             raise BrokenCode(f"{source.index} could not be loaded: it wrote into the server's channel.") from None
         for sentence in told:
             log.warning("%s, %s", source.index, sentence)
-        running.tools = tuple(tools)
+        running.tools, running.own_run = tuple(tools), own_run
         running.source = source
         self._set_timer(running)
         return process
@@ -277,13 +307,3 @@ class Code(Backend):
         task = asyncio.create_task(self._blocking(lambda: shutil.rmtree(private, ignore_errors=True)))
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
-
-
-def _broken(source: Source, broken: Any) -> JanError:
-    told = broken if isinstance(broken, dict) else {}
-    place = told.get("file") or source.index
-    line = f":{told['line']}" if told.get("line") else ""
-    hint = ""
-    if str(told.get("error", "")).startswith("ModuleNotFoundError"):
-        hint = f" `jan assistants install {source.assistant_id}` installs what its pyproject.toml names."
-    return BrokenCode(f"The code of the assistant cannot be used: {place}{line}: {told.get('error')}.{hint}")

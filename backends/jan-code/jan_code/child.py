@@ -1,11 +1,7 @@
 """The process of one assistant's code: loads `index.py`, tells its tools, and carries out calls. Standard library only.
 
-One message comes in first, `load`, then calls, one at a time:
-
-    {"load": {"index", "src", "packages", "memory", "file", "processes", "output"}}
-        -> {"tools": [...], "told": [...]}  or  {"broken": {"file", "line", "error"}}
-    {"call": {"number", "name", "arguments"}}
-        -> {"number", "output"}  or  {"number", "error"}
+What it is told and answers is described in `jan_code.frames`; calls and runs come one at a time, and what belongs to
+the requests of a run in between.
 
 The code runs in the main thread, as it would alone. What it prints goes to stderr; the channel to the server is moved
 to numbers of its own, so that a stray write meets the log.
@@ -14,23 +10,23 @@ to numbers of its own, so that a stray write meets the log.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import enum
 import importlib.util
 import inspect
-import json
 import os
 import queue
 import signal
 import sys
 import threading
 import traceback
-import types
 from collections.abc import Callable
 from typing import Any
 
-from jan_code.describing import BadArgument, Tool, tools_of
+from jan_code.describing import BadArgument, Tool, run_of, tools_of
 from jan_code.frames import Frames, NoFrame, pack
+from jan_code.holding import limit
+from jan_code.pipe import Pipe
+from jan_code.plain import text_of
+from jan_code.running import Context, Send, Telling, run
 
 MODULE = "index"
 """The name that the assistant's code has as a module."""
@@ -42,16 +38,15 @@ READ = 1 << 16
 def main() -> None:
     """Serve until the server is gone."""
     incoming, outgoing = _take_channel()
-    messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(incoming, messages.put), daemon=True, name="jan").start()
+    writing = threading.Lock()  # the code may have threads, and tell of a step in one
 
     def send(message: dict[str, Any]) -> None:
-        _write(outgoing, pack(message))
+        with writing:
+            _write(outgoing, pack(message))
 
-    work = Work(messages.get()["load"])
-    send(work.load())
-    while True:
-        send(work.call(messages.get()["call"]))
+    work = Work(send)
+    threading.Thread(target=_listen, args=(incoming, work.take), daemon=True, name="jan").start()
+    work.serve()
 
 
 def _take_channel() -> tuple[int, int]:
@@ -94,17 +89,36 @@ def _write(outgoing: int, data: bytes) -> None:
 
 
 class Work:
-    """The assistant's code, loaded.
+    """The assistant's code.
 
     Args:
-        given: what `load` says.
+        send: sends a message to the server.
     """
 
-    def __init__(self, given: dict[str, Any]) -> None:
-        self._given = given
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._given: dict[str, Any] = {}
         self._tools: dict[str, Tool] = {}
+        self._run: Callable[..., Any] | None = None
         self._runner: asyncio.Runner | None = None
-        limit(given)
+        self._pipe: Pipe | None = None
+        self._asked: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+
+    def take(self, message: dict[str, Any]) -> None:
+        """Take what the server sent. Called in another thread."""
+        if "call" in message or "run" in message or "load" in message:
+            self._asked.put(message)
+        elif (pipe := self._pipe) is not None:
+            pipe.take(message)
+
+    def serve(self) -> None:
+        """Do what the server asks, one thing after another, for ever."""
+        self._given = self._asked.get()["load"]
+        limit(self._given)
+        self._send(self.load())
+        while True:
+            asked = self._asked.get()
+            self._send(self.run(asked["run"]) if "run" in asked else self.call(asked["call"]))
 
     def load(self) -> dict[str, Any]:
         """Run `index.py`; returns what to answer."""
@@ -120,10 +134,11 @@ class Work:
             module = importlib.util.module_from_spec(spec)
             sys.modules[MODULE] = module
             spec.loader.exec_module(module)
+            self._run = run_of(module)
             self._tools, told = tools_of(module)
         except BaseException as error:
             return {"broken": fault(error, self._given["src"])}
-        return {"tools": [one.described for one in self._tools.values()], "told": told}
+        return {"tools": [one.described for one in self._tools.values()], "told": told, "run": self._run is not None}
 
     def call(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Carry out a call; returns what to answer."""
@@ -137,14 +152,30 @@ class Work:
             place = f" ({os.path.basename(found['file'])}, line {found['line']})" if found["line"] else ""
             return {"number": number, "error": found["error"] + place}
         finally:
-            for stream in (sys.stdout, sys.stderr):
-                try:
-                    stream.flush()
-                except Exception:  # the code may have closed it, or put anything in its place
-                    continue
+            _flush()
         if len(output.encode("utf-8", "surrogatepass")) > self._given["output"]:
             return {"number": number, "error": f"{name} gave more than {self._given['output']} bytes"}
         return {"number": number, "output": output}
+
+    def run(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Carry out the assistant's own `run`; returns what to answer when all that it says has been told."""
+        try:
+            # A loop of its own: what a run leaves behind goes with it.
+            with asyncio.Runner() as runner:
+                runner.run(self._told(asked["context"]))
+        except BaseException as error:
+            return {"number": asked["number"], **fault(error, self._given["src"])}
+        finally:
+            self._pipe = None
+            _flush()
+        return {"number": asked["number"], "output": ""}
+
+    async def _told(self, given: dict[str, Any]) -> None:
+        assert self._run is not None, "the server asks for a run where there is one"
+        longest = self._given["output"]
+        self._pipe = Pipe(self._send, self._given["requests"], longest)
+        telling = Telling(self._send, longest)
+        await run(self._run, Context(given, self._pipe, telling), telling)
 
     def _output(self, name: str, arguments: str) -> str:
         tool = self._tools.get(name)
@@ -164,19 +195,12 @@ class Work:
         return self._runner.run(whole())
 
 
-def text_of(value: Any) -> str:
-    """What a function gave, as text for the model: a text as it is, anything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_plain)
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, set | frozenset | tuple | types.GeneratorType):
-        return list(value)
-    return str(value)
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # the code may have closed it, or put anything in its place
+            continue
 
 
 def fault(error: BaseException, src: str) -> dict[str, Any]:
@@ -189,28 +213,8 @@ def fault(error: BaseException, src: str) -> dict[str, Any]:
             if frame.filename.startswith(src + os.sep) and not isinstance(error, SyntaxError):
                 file, line = frame.filename, frame.lineno or 0
         last = traceback.format_exception_only(error)[-1].strip()
+        if type(error).__module__.startswith("jan_code."):
+            last = str(error)
     except BaseException:  # its own text may fail, too
         last = type(error).__name__
     return {"file": file, "line": line, "error": last[:1000]}
-
-
-def limit(given: dict[str, Any]) -> None:
-    """Set the limits that the system holds: memory, the size of a file, open files, processes, no core dumps."""
-    try:
-        import resource
-    except ImportError:  # Windows has none of them
-        return
-    wanted = {"RLIMIT_AS": given["memory"], "RLIMIT_FSIZE": given["file"], "RLIMIT_CORE": 0, "RLIMIT_NOFILE": 256}
-    if given["processes"]:
-        wanted["RLIMIT_NPROC"] = given["processes"]
-    for name, most in wanted.items():
-        kind = getattr(resource, name, None)
-        if kind is None:
-            continue
-        hard = resource.getrlimit(kind)[1]
-        if hard != resource.RLIM_INFINITY:
-            most = min(most, hard)
-        try:
-            resource.setrlimit(kind, (most, most))
-        except (OSError, ValueError):  # macOS refuses RLIMIT_AS
-            continue

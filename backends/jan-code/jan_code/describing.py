@@ -82,6 +82,20 @@ def tools_of(module: types.ModuleType) -> tuple[dict[str, Tool], list[str]]:
     return found, told
 
 
+def run_of(module: types.ModuleType) -> Callable[..., Any] | None:
+    """The module's own `run`, with a first argument `context`; None where it has none.
+
+    Raises:
+        TypeError: it is no `async def`.
+    """
+    function = vars(module).get("run")
+    if not inspect.isfunction(function) or function.__module__ != module.__name__ or not _is_run("run", function):
+        return None
+    if not (inspect.isasyncgenfunction(function) or inspect.iscoroutinefunction(function)):
+        raise TypeError(f"run(context) in line {function.__code__.co_firstlineno} must be an `async def`")
+    return function
+
+
 def _is_run(name: str, function: Any) -> bool:
     return name == "run" and list(inspect.signature(function).parameters)[:1] == ["context"]
 

@@ -6,6 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from jan_code.frames import AT_ONCE
+
 if TYPE_CHECKING:
     from jan_code.settings import CodeSettings
 
@@ -26,6 +28,7 @@ def of(settings: CodeSettings, *, walls: bool) -> dict[str, int]:
         "file": FILE_BYTES,
         "processes": processes,
         "output": settings.output_bytes,
+        "requests": AT_ONCE,
     }
 
 

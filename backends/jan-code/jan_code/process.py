@@ -6,10 +6,11 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
-from jan_code.frames import Frames, NoFrame, pack
+from jan_code.frames import STRAY, Frames, NoFrame, pack
 
 HEAD_BYTES = 64 << 10
 """Bytes that a message may have besides what a call gives back."""
@@ -44,6 +45,10 @@ class CodeProcess(asyncio.SubprocessProtocol):
         # A character may be written as six bytes.
         self._frames = Frames(6 * output_bytes + HEAD_BYTES)
         self._answer: asyncio.Future[dict[str, Any]] | None = None
+        self._take: Callable[[dict[str, Any]], bool] | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._reading = True
         self._printed, self._lines, self._last, self._half = 0, 0, "", b""
         self._why = ""
         self._transport: asyncio.SubprocessTransport | None = None
@@ -65,24 +70,26 @@ class CodeProcess(asyncio.SubprocessProtocol):
         )
         self.alive = True
 
-    async def ask(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:
+    async def ask(
+        self, message: dict[str, Any], seconds: float, take: Callable[[dict[str, Any]], bool] | None = None
+    ) -> dict[str, Any]:
         """Send a message and return the answer.
 
         Args:
-            message: see `jan_code.child`.
+            message: see `jan_code.frames`.
             seconds: how long it may take.
+            take: called at once with each message that arrives; True where that is not the answer. It raises
+                `NoFrame` where the process must not send it.
 
         Raises:
             Ended: there is no answer, and no process any more.
         """
         if not self.alive:
             raise Ended(self._why or "it had ended")
-        self._answer = asyncio.get_running_loop().create_future()
+        self._answer, self._take = asyncio.get_running_loop().create_future(), take
         self._printed = self._lines = 0
-        pipe = self._transport.get_pipe_transport(0) if self._transport is not None else None
         try:
-            if pipe is not None:
-                cast(asyncio.WriteTransport, pipe).write(pack(message))
+            self.send(message)
             async with asyncio.timeout(seconds):
                 return await asyncio.shield(self._answer)
         except TimeoutError:
@@ -94,7 +101,26 @@ class CodeProcess(asyncio.SubprocessProtocol):
         finally:
             if self._answer.done() and not self._answer.cancelled():
                 self._answer.exception()  # looked at, also where nobody waits any more
-            self._answer = None
+            self._answer = self._take = None
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message; nothing where the process has ended."""
+        pipe = None if self._transport is None else self._transport.get_pipe_transport(0)
+        if self.alive and pipe is not None:
+            cast(asyncio.WriteTransport, pipe).write(pack(message))
+
+    async def sent(self) -> None:
+        """Return when the process has read most of what was sent to it, or has ended."""
+        if self.alive:
+            await self._writable.wait()
+
+    def read_on(self, on: bool) -> None:
+        """Stop reading what it sends, so that it waits, or go on."""
+        pipe = None if self._transport is None else self._transport.get_pipe_transport(1)
+        if pipe is not None and on != self._reading and not pipe.is_closing():
+            self._reading = on
+            reading = cast(asyncio.ReadTransport, pipe)
+            (reading.resume_reading if on else reading.pause_reading)()
 
     def kill(self, why: str) -> None:
         """End it at once, with all that it started.
@@ -104,6 +130,7 @@ class CodeProcess(asyncio.SubprocessProtocol):
         """
         self._why = self._why or why
         self.alive = False
+        self._writable.set()
         transport = self._transport
         if transport is None or transport.get_returncode() is not None:
             return
@@ -126,10 +153,19 @@ class CodeProcess(asyncio.SubprocessProtocol):
             try:
                 for message in self._frames.feed(data):
                     if self._answer is None or self._answer.done():
-                        raise NoFrame("it wrote into the server's channel")
-                    self._answer.set_result(message)
+                        raise NoFrame(STRAY)
+                    if self._take is None or not self._take(message):
+                        self._answer.set_result(message)
             except NoFrame as error:
                 self._fail(str(error))
+
+    def pause_writing(self) -> None:
+        """Called by asyncio: the process does not read what it is sent."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Called by asyncio: it does again."""
+        self._writable.set()
 
     def process_exited(self) -> None:
         """Called by asyncio when the process has ended, by itself or not; what it wrote last may not be read yet."""
@@ -147,6 +183,7 @@ class CodeProcess(asyncio.SubprocessProtocol):
 
     def _gone(self) -> None:
         self.alive = False
+        self._writable.set()
         transport = self._transport
         if transport is not None:
             code = transport.get_returncode()

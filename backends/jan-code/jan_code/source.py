@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -13,10 +14,20 @@ from jan_core.folder.layout import ASSISTANT_FILE, Layout
 from jan_core.folder.objects import Damaged, read_values
 from jan_core.folder.signature import Signature, is_settled, signature
 
+SRC = "src"
+"""The folder of an assistant's code."""
 INDEX = "index.py"
 """The file that holds an assistant's functions."""
+NODE_INDEX = "index.js"
+"""The file that holds them where they are in JavaScript."""
+PYPROJECT = "pyproject.toml"
+"""The file that says what `index.py` needs."""
 ENVIRONMENT = ".venv"
 """The folder of an assistant's own environment."""
+VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
+"""What the folder of Python's own packages is called."""
+SUFFIXES = {INDEX: (".py",), NODE_INDEX: (".js", ".mjs", ".cjs", ".json")}
+"""How the files are called that make the code, besides what is installed for it."""
 MOST_FILES = 200
 """Files of `src` that are looked at for changes; where there are more, the code is loaded anew for each call."""
 
@@ -29,7 +40,9 @@ class Source:
         assistant_id: whose it is.
         folder: the assistant's folder.
         src: the folder of the code.
-        packages: where the packages of its own environment lie; None where it has none.
+        index: the file that is loaded.
+        node: the program that runs it, where it is in JavaScript; None where it is in Python.
+        packages: where the packages of its own environment lie; None where it has none, or is in JavaScript.
         network: whether it may use the network.
         signatures: changes with every change of the code.
         settled: any later change shows in `signatures`.
@@ -38,15 +51,12 @@ class Source:
     assistant_id: str
     folder: str
     src: str
+    index: str
+    node: str | None
     packages: str | None
     network: bool
     signatures: tuple[tuple[str, Signature | None], ...]
     settled: bool
-
-    @property
-    def index(self) -> str:
-        """The file that is loaded."""
-        return os.path.join(self.src, INDEX)
 
     def same(self, other: Source) -> bool:
         """True where what was loaded from `other` is still what is here."""
@@ -58,31 +68,64 @@ def find(layout: Layout, assistant_id: str) -> Source | None:
 
     Raises:
         InvalidRequest: a link leads out of the assistant's folder, or out of the root (`outside_root`); its
-            environment is of another Python (`other_python`); the id cannot be a name.
+            environment is of another Python (`other_python`); it is in JavaScript, and Node is not there (`no_node`),
+            or it is in both (`two_indexes`); the id cannot be a name.
     """
     folder = layout.assistant_folder(assistant_id)
-    src = os.path.join(folder, "src")
-    if signature(os.path.join(src, INDEX)) is None:
+    src = os.path.join(folder, SRC)
+    there = [name for name in SUFFIXES if signature(os.path.join(src, name)) is not None]
+    if not there:
         return None
-    _check_inside(layout.root, folder)
-    _check_inside(folder, src)
+    index = there[0]
+    if len(there) > 1:
+        raise InvalidRequest(f"{src} has both an {INDEX} and an {NODE_INDEX}. Keep one.", code="two_indexes")
+    check_inside(layout.root, folder)
+    check_inside(folder, src)
     now = time.time_ns()
     names = []
     with os.scandir(src) as entries:
         for entry in entries:
-            if entry.name.endswith(".py"):
+            if entry.name.endswith(SUFFIXES[index]):
                 names.append(entry.name)
                 if entry.is_symlink():
-                    _check_inside(folder, entry.path)
+                    check_inside(folder, entry.path)
     names.sort()
     files = [*(os.path.join(src, name) for name in names[:MOST_FILES]), os.path.join(folder, ASSISTANT_FILE)]
-    files += [os.path.join(folder, ENVIRONMENT, "pyvenv.cfg")]
+    python = index == INDEX
+    installed = (folder, ENVIRONMENT, "pyvenv.cfg") if python else (src, "node_modules", ".package-lock.json")
+    files.append(os.path.join(*installed))
     signatures = tuple((path, signature(path)) for path in files)
     settled = len(names) <= MOST_FILES and all(is_settled(one, now) for _, one in signatures)
-    return Source(assistant_id, folder, src, _packages(folder), _network(folder), signatures, settled)
+    return Source(
+        assistant_id,
+        folder,
+        src,
+        index=os.path.join(src, index),
+        node=None if python else _node(assistant_id),
+        packages=_packages(folder) if python else None,
+        network=_network(folder),
+        signatures=signatures,
+        settled=settled,
+    )
 
 
-def _check_inside(folder: str, path: str) -> None:
+def _node(assistant_id: str) -> str:
+    node = shutil.which("node")
+    if node is None:
+        raise InvalidRequest(
+            f"The code of the assistant {assistant_id!r} is an {NODE_INDEX}, and Node, which would run it, is not on "
+            f"the PATH of this server. Install Node.js, or write an {INDEX}.",
+            code="no_node",
+        )
+    return os.path.realpath(node)
+
+
+def check_inside(folder: str, path: str) -> None:
+    """Refuse a path that leads out of a folder.
+
+    Raises:
+        InvalidRequest: it does; code `outside_root`.
+    """
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
         raise InvalidRequest(
             f"{path} is a link that leads out of {folder}; code is run from an assistant's own folder only. "
@@ -91,20 +134,24 @@ def _check_inside(folder: str, path: str) -> None:
         )
 
 
+def packages_in(environment: str) -> str:
+    """Where the packages of an environment lie, if it is one of the Python that runs this."""
+    parts = ("Lib",) if sys.platform == "win32" else ("lib", VERSION)
+    return os.path.join(environment, *parts, "site-packages")
+
+
 def _packages(folder: str) -> str | None:
     home = os.path.join(folder, ENVIRONMENT)
     if signature(home) is None:
         return None
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    parts = ("Lib",) if sys.platform == "win32" else ("lib", version)
-    path = os.path.join(home, *parts, "site-packages")
+    path = packages_in(home)
     if signature(path) is None:
         raise InvalidRequest(
-            f"{home} is no environment of {version}, which runs this server. Run `jan assistants install "
+            f"{home} is no environment of {VERSION}, which runs this server. Run `jan assistants install "
             f"{os.path.basename(folder)}` again.",
             code="other_python",
         )
-    _check_inside(folder, path)
+    check_inside(folder, path)
     return path
 
 

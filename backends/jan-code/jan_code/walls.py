@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import jan_code
+from jan_code import start_node
 
 if TYPE_CHECKING:
     from jan_code.source import Source
@@ -17,6 +20,10 @@ TRY_SECONDS = 20.0
 """The longest that trying bubblewrap may take."""
 SYSTEM = ("/usr/lib", "/usr/lib32", "/usr/lib64", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/localtime")
 """Of the system, what Python needs."""
+NODE_FILES = ("/usr/share/nodejs",)
+"""What a Node of Debian's has outside of its program."""
+NODE_BYTES = 704 << 20
+"""What Node sets aside for itself at its start, most of it without using it."""
 NETWORK = (
     "/etc/resolv.conf",
     "/etc/hosts",
@@ -42,6 +49,34 @@ def home() -> str:
 def plain() -> list[str]:
     """The command of a process without walls: Python, which looks at nothing of the user's."""
     return [python(), "-I", "-S", "-u", os.path.join(home(), "start.py")]
+
+
+def command(bwrap: str | None, source: Source, private: str, given: Mapping[str, int]) -> list[str]:
+    """The command of a process of code.
+
+    Args:
+        bwrap: the path of bubblewrap; None where it is not to be used.
+        source: the code.
+        private: the process's own folder, outside of any walls.
+        given: the limits; see `limits.of`.
+    """
+    inner = plain() if source.node is None else with_node(source.node, given)
+    return inner if bwrap is None else walled(bwrap, source, private, inner)
+
+
+def with_node(node: str, given: Mapping[str, int]) -> list[str]:
+    """The command of a process without walls for code in JavaScript.
+
+    Args:
+        node: the path of Node.
+        given: the limits; see `limits.of`.
+    """
+    child = [f"--max-old-space-size={given['memory'] >> 20}", os.path.join(home(), "node", "child.mjs")]
+    if sys.platform == "win32":
+        return [node, *child, "0", "1"]
+    told = json.dumps({**given, "memory": given["memory"] + NODE_BYTES})
+    numbers = [str(start_node.INCOMING), str(start_node.OUTGOING)]
+    return [python(), "-I", "-S", os.path.join(home(), "start_node.py"), told, node, *child, *numbers]
 
 
 def environment(private: str) -> dict[str, str]:
@@ -82,20 +117,24 @@ def find_bwrap() -> tuple[str | None, str]:
     return path, f"{path} works."
 
 
-def walled(bwrap: str, source: Source, private: str) -> list[str]:
+def walled(bwrap: str, source: Source, private: str, inner: Sequence[str]) -> list[str]:
     """The command of a process inside walls: it sees its code, Python, and a folder of its own, and nothing else.
 
     Args:
         bwrap: the path of bubblewrap.
         source: the code.
         private: the folder of its own, outside; inside it is `/tmp`.
+        inner: the command without them.
     """
     folder = source.folder
     own = ["--ro-bind", os.path.realpath(folder), folder]
     for name in ("threads", "models"):  # what was said to the assistant is no business of its code
         if os.path.isdir(os.path.join(folder, name)):
             own += ["--tmpfs", os.path.join(folder, name), "--remount-ro", os.path.join(folder, name)]
-    return [bwrap, *_around(private, own, network=source.network), *plain()]
+    for path in (source.node, *NODE_FILES) if source.node is not None else ():
+        if path is not None and os.path.exists(path):
+            own += ["--ro-bind", path, path]
+    return [bwrap, *_around(private, own, network=source.network), *inner]
 
 
 def _around(private: str, own: list[str] | None, *, network: bool) -> list[str]:

@@ -229,7 +229,7 @@ async def test_all_of_them_in_one_folder(tmp_path: Path) -> None:
         (tmp_path / "models" / name / "tokenizer.json").write_text(tokenizer_json(), "utf-8")
     (tmp_path / "models" / "broken").mkdir()
     (tmp_path / "models" / "broken" / "a.bin").write_bytes(tiny_gptj()[:-7])
-    chosen: dict[str, Any] = {"chat": [], "completions": "completions-ctransformers", "embeddings": []}
+    chosen: dict[str, Any] = {"chat": [], "runs": [], "completions": "completions-ctransformers", "embeddings": []}
     async with open_jan(tmp_path, endpoints=chosen, jan_ctransformers={"threads": 1}) as jan:
         assert {model.id for model in (await jan.models.list()).data} == set(EVERY)
         for name in EVERY:

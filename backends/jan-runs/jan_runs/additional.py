@@ -2,20 +2,23 @@
 
 They are noted with the run, under the ids that they are to have, and the note goes when the thread has them. So a
 crash in between leaves a run that says what is missing, and a message that is stored once more takes its own place.
+Whoever stores them holds the run, so that nobody else does so meanwhile, or carries it on without them.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from jan_core.errors import JanError
+from jan_core.errors import JanError, NotFound
 from jan_core.schemas.runs import KeptRun, RunError
-from jan_runs import steps
+from jan_runs import steps, storing
 from jan_runs.notes import Notes
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
+    from jan_core.schemas.messages import Message
     from jan_runs.store import RunStore
 
 log = logging.getLogger("jan")
@@ -26,34 +29,39 @@ async def add(jan: Jan, store: RunStore, kept: KeptRun) -> None:
 
     Args:
         jan: gives the messages of its thread.
-        store: keeps the run.
-        kept: the run as it is stored, with nobody carrying it on; it is not changed.
+        store: keeps the run, which the caller holds (`RunStore.hold`).
+        kept: the run as it is stored; it is not changed.
 
     Raises:
+        NotFound: the thread is gone, or was deleted meanwhile; nothing of it is left.
         JanError: a message could not be stored. Those that were are removed, and the run has ended `failed`.
     """
-    run, done = kept.run, []
-    for message in Notes.of(kept).additional:
-        try:
-            done.append(message.id)
-            await jan.messages.put(message)
-        except Exception as error:
-            told = error if isinstance(error, JanError) else JanError(f"{type(error).__name__}: {error}")
-            await _take_back(jan, run.thread_id, done)
-            async with store.changing(run.thread_id, run.id) as now:
-                if not now.run.ended:
-                    steps.ended(now, "failed", error=RunError.of(told))
-            raise
-    if done:
+    run, messages = kept.run, Notes.of(kept).additional
+    if not messages:
+        return
+    try:
+        await storing.put(jan, run.thread_id, messages)
+    except Exception as error:
+        await jan.threads.check(run.thread_id)  # a thread that is gone takes its runs along
+        if not isinstance(error, JanError):
+            log.error("the messages of the run %s cannot be stored", run.id, exc_info=error)
+        told = error if isinstance(error, JanError) else JanError(steps.defect(run))
+        await _take_back(jan, run.thread_id, messages)
         async with store.changing(run.thread_id, run.id) as now:
-            notes = Notes.of(now)
-            notes.additional = []
-            notes.to(now)
+            if not now.run.ended:
+                steps.ended(now, "failed", error=RunError.of(told))
+        raise
+    async with store.changing(run.thread_id, run.id) as now:
+        notes = Notes.of(now)
+        notes.additional = []
+        notes.to(now)
 
 
-async def _take_back(jan: Jan, thread_id: str, ids: list[str]) -> None:
-    for id in ids:
+async def _take_back(jan: Jan, thread_id: str, messages: Sequence[Message]) -> None:
+    for message in messages:
         try:
-            await jan.messages.delete(thread_id, id)
+            await jan.messages.delete(thread_id, message.id)
+        except NotFound:  # it was not stored
+            continue
         except JanError as error:
-            log.info("the message %s of a run that was not begun may have stayed: %s", id, error.message)
+            log.info("the message %s of a run that was not begun may have stayed: %s", message.id, error.message)

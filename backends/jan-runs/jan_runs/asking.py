@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
-from jan_core.errors import Busy, ContextLengthExceeded, EngineError
-from jan_core.ids import now
-from jan_runs.fitting import SHARE, PromptTooLong, shorter, within
+from jan_core.errors import ContextLengthExceeded, EngineError, NotSupported
+from jan_runs.fitting import PromptTooLong, room, shorter, within
+from jan_runs.patience import patient
 from jan_runs.prompt import Prompt, newest_messages
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
-    from jan_core.schemas.chat import ChatCompletionChunk
+    from jan_core.schemas.chat import ChatCompletionChunk, ChatCompletionRequest
     from jan_core.schemas.runs import Run
     from jan_core.schemas.tools import AssistantFunctionTool
     from jan_runs.notes import Notes
 
-RETRIES = 5
-"""How often a full queue is asked again, at most."""
-FIRST_PAUSE = 0.2
-"""Seconds before the first of these; twice as long before each further one."""
-LONGEST_PAUSE = 5.0
-"""Seconds before one of these, at most."""
 ATTEMPTS = 16
 """How often a prompt that is too long is shortened, at most."""
+AT_ONCE = 32
+"""Runs of one model that ask for an answer at once: it has not begun, and their prompts are in memory. The others have
+read nothing yet, so that they take little room however many they are; and the engine's queue has room for others."""
+LONGEST_MEAN = 16
+"""Characters that the tokens of a prompt have on average, at most. What is beyond would not fit, and is not read."""
 
 
 class Asked:
@@ -46,76 +45,103 @@ class Asked:
         await _close(self.rest)
 
 
-async def ask(jan: Jan, run: Run, notes: Notes, limit: int | None, own: Sequence[AssistantFunctionTool] = ()) -> Asked:
-    """Ask the model for the next answer of a run; returns with its first chunk.
+class Asking:
+    """What asks the models for all runs of this process, so many at once for each model, first come, first served.
 
     Args:
         jan: the running app.
-        run: the run.
-        notes: what is noted of it.
-        limit: the most tokens that the answer may have; None for no limit of the run's.
-        own: tools that are carried out here, besides the run's.
-
-    Raises:
-        PromptTooLong: the newest messages have more tokens than the run may read.
-        Busy: the queue stayed full.
-        JanError: as `chat.create_stream`, and as `Prompt`.
     """
-    prompt = Prompt(run, notes, await newest_messages(jan, run, notes), own)
-    count = len(prompt)
-    if run.max_prompt_tokens is not None:
-        left = run.max_prompt_tokens - notes.used.prompt_tokens
-        if left <= 0:
-            raise PromptTooLong
-        count = await within(jan, prompt, count, left)
-    for _ in range(ATTEMPTS):
+
+    def __init__(self, jan: Jan) -> None:
+        self._jan = jan
+        self._lines: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    async def ask(self, run: Run, notes: Notes, limit: int | None, own: Sequence[AssistantFunctionTool] = ()) -> Asked:
+        """Ask the model for the next answer of a run; returns with its first chunk.
+
+        It waits for the model as long as that takes: to be cancelled is the caller's affair.
+
+        Args:
+            run: the run.
+            notes: what is noted of it.
+            limit: the most tokens that the answer may have; None for no limit of the run's.
+            own: tools that are carried out here, besides the run's.
+
+        Raises:
+            PromptTooLong: the newest messages have more tokens than the run may read.
+            JanError: as `chat.create_stream`, and as `Prompt`; but a full queue is waited for.
+        """
+        async with self._lines.setdefault(run.model, asyncio.Semaphore(AT_ONCE)):
+            context = await self._context(run)
+            characters = None if context is None else context * LONGEST_MEAN
+            prompt = Prompt(run, notes, await newest_messages(self._jan, run, notes, characters), own)
+            count = await self._fitting(run, notes, prompt, limit, context)
+            for _ in range(ATTEMPTS):
+                body = prompt.request(count, limit)
+                try:
+                    return await patient(lambda: self._open(body))  # noqa: B023 - awaited here
+                except ContextLengthExceeded as error:
+                    fewer = await self._fewer(run, prompt, count, limit, error)
+                    if fewer >= count:
+                        raise
+                    count = fewer
+        raise AssertionError("shortening a prompt ends with its least")
+
+    async def _context(self, run: Run) -> int | None:
+        """Tokens that prompt and answer may have together; None where nobody tells, or it shortens nothing."""
+        if run.truncation_strategy.type != "auto":
+            return None
+        from jan_core.schemas.chat import ChatCompletionRequest
+
+        body = ChatCompletionRequest.model_validate({"model": run.model, "messages": [{"role": "user", "content": ""}]})
         try:
-            return await _open(jan, run, prompt.request(count, limit))
-        except ContextLengthExceeded as error:
-            fewer = await _fewer(jan, run, prompt, count, limit, error)
-            if fewer >= count:
-                raise
-            count = fewer
-    raise AssertionError("shortening a prompt ends with its least")
+            return int(await self._jan.chat.context_length(body))
+        except NotSupported:
+            return None
 
+    async def _fitting(self, run: Run, notes: Notes, prompt: Prompt, limit: int | None, context: int | None) -> int:
+        """How many messages to show: no more than the run may read, and as leave the answer room in the context."""
+        count, most = len(prompt), None
+        if run.max_prompt_tokens is not None:
+            most = run.max_prompt_tokens - notes.used.prompt_tokens
+            if most <= 0:
+                raise PromptTooLong
+            count = await within(self._jan, prompt, count, most)
+        if context is None or count <= prompt.least:
+            return count
+        left = room(context, limit or prompt.longest_answer)
+        if (most is not None and most <= left) or prompt.surely_within(left):
+            return count
+        try:
+            return await within(self._jan, prompt, count, left)
+        except PromptTooLong:
+            return prompt.least
 
-async def _fewer(
-    jan: Jan, run: Run, prompt: Prompt, count: int, limit: int | None, error: ContextLengthExceeded
-) -> int:
-    """How many messages to show instead; `count` where it cannot be fewer."""
-    if run.truncation_strategy.type != "auto" or count <= prompt.least:
-        return count
-    if error.context is None:
-        return shorter(prompt, count)
-    room = error.context - min(limit or error.context, error.context // SHARE)
-    try:
-        found = await within(jan, prompt, count - 1, room)
-    except PromptTooLong:
-        return prompt.least
-    # What does not count tokens tells the number it was given.
-    return found if found < count - 1 else shorter(prompt, count)
+    async def _fewer(
+        self, run: Run, prompt: Prompt, count: int, limit: int | None, error: ContextLengthExceeded
+    ) -> int:
+        """How many messages to show instead of what did not fit; `count` where it cannot be fewer."""
+        if run.truncation_strategy.type != "auto" or count <= prompt.least:
+            return count
+        if error.context is None:
+            return shorter(prompt, count)
+        try:
+            found = await within(self._jan, prompt, count - 1, room(error.context, limit or prompt.longest_answer))
+        except PromptTooLong:
+            return prompt.least
+        # What does not count tokens tells the number it was given.
+        return found if found < count - 1 else shorter(prompt, count)
 
-
-async def _open(jan: Jan, run: Run, body: Any) -> Asked:
-    """The stream of a request, as soon as the engine has room for it."""
-    pause = FIRST_PAUSE
-    for left in range(RETRIES, -1, -1):
-        chunks = jan.chat.create_stream(body)
+    async def _open(self, body: ChatCompletionRequest) -> Asked:
+        """The stream of a request, with its first chunk."""
+        chunks = self._jan.chat.create_stream(body)
         try:
             return Asked(await anext(chunks), chunks)
         except StopAsyncIteration:
             raise EngineError("The engine ended its answer before it began.", code="incomplete_answer") from None
-        except Busy:
-            await _close(chunks)
-            if not left or (run.expires_at is not None and now() + pause >= run.expires_at):
-                raise
         except BaseException:
             await _close(chunks)
             raise
-        # Not all at the same moment: those who were refused together would be refused together again.
-        await asyncio.sleep(pause * random.uniform(0.75, 1.25))
-        pause = min(2 * pause, LONGEST_PAUSE)
-    raise AssertionError("the last attempt raises")
 
 
 async def _close(chunks: AsyncIterator[Any]) -> None:

@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from jan_runs.events import arguments_delta, refusal_delta, text_delta
+from jan_runs.events import arguments_delta, of_run, refusal_delta, text_delta
 
 if TYPE_CHECKING:
-    from jan_core.schemas.runs import RunEvent
+    from jan_core.schemas.runs import Run, RunEvent
 
 LAG = 4096
 """Events that may wait for a listener before its pieces are joined."""
@@ -118,6 +118,7 @@ class Feed:
         self.error: Exception | None = None
         self._listeners: list[Listener] = []
         self._over = asyncio.Event()
+        self._cancelling = False
 
     def __len__(self) -> int:
         """How many listen."""
@@ -143,6 +144,12 @@ class Feed:
         for listener in self._listeners:
             for event in events:
                 listener.take(event)
+
+    def cancelling(self, run: Run) -> None:
+        """Tell that somebody cancels the run, which is `cancelling`: once, whoever learns of it first."""
+        if not self._cancelling:
+            self._cancelling = True
+            self.publish(of_run(run))
 
     def say(self, kind: str, id: str, index: int, text: str) -> None:
         """Tell more of a text.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,41 +16,66 @@ if TYPE_CHECKING:
     from jan_core.schemas.chat import ChatCompletionRequest
     from jan_core.schemas.messages import Message
     from jan_core.schemas.runs import Run
-    from jan_runs.notes import Notes
+    from jan_runs.notes import Notes, Round
 
 PAGE = 100
 """Messages that are read at once."""
 CHARACTERS = 4_000_000
 """Once the newest messages have so many, older ones are not read: no model's context holds more."""
+ROOM_FOR_MARKS = 64
+"""Tokens that a chat template may put around a message, and in front of all of them."""
 
 
-async def newest_messages(jan: Jan, run: Run, notes: Notes) -> list[Message]:
+async def newest_messages(jan: Jan, run: Run, notes: Notes, characters: int | None = None) -> list[Message]:
     """The messages of the thread that the model may be shown, oldest first: as many as may fit, no more are read.
 
     What this run has said itself is left out: it stands in `notes.rounds`. So is what is being said, and what is empty.
+
+    Args:
+        jan: the running app.
+        run: gives the thread, and how many.
+        notes: what the run has said and is saying.
+        characters: once the newest messages have so many, older ones are not read; default `CHARACTERS`, which is also
+            the most.
+
+    Raises:
+        InvalidRequest: what came of the run's tools fills a request already.
     """
-    strategy = run.truncation_strategy
-    most = min(strategy.last_messages or MOST, MOST)
+    room = MOST - _others(run, notes)
+    if room < 1:
+        raise InvalidRequest(
+            f"The run {run.id} has called so many tools that no request holds what came out: the instructions, the "
+            f"calls and their outputs are {MOST - room:,} messages, and with one of the thread {MOST:,} fit. Begin "
+            "another run.",
+            param="messages",
+        )
+    most = min(run.truncation_strategy.last_messages or room, room)
     own = {one.message for one in notes.rounds if one.message is not None}
     if notes.saying is not None:
         own.add(notes.saying.id)
     found: list[Message] = []
-    characters, after = 0, None
-    while len(found) < most and characters < CHARACTERS:
+    read, after = 0, None
+    enough = CHARACTERS if characters is None else min(CHARACTERS, characters)
+    while len(found) < most and read < enough:
         limit = min(most - len(found) + len(own), PAGE)
         page = await jan.messages.list(run.thread_id, MessagesQuery(limit=limit, order="desc", after=after))
         for message in page.data:
             if message.id in own or message.status == "in_progress" or not (message.content or message.attachments):
                 continue
             found.append(message)
-            characters += sum(_length(part) for part in message.content)
-            if len(found) == most or characters >= CHARACTERS:
+            read += sum(_length(part) for part in message.content)
+            if len(found) == most or read >= enough:
                 break
         if not page.has_more:
             break
         after = page.last_id
     found.reverse()
     return found
+
+
+def _others(run: Run, notes: Notes) -> int:
+    """How many messages of a request are none of the thread's."""
+    return bool(run.instructions) + sum(1 + len(one.calls) for one in notes.rounds)
 
 
 def _length(part: Any) -> int:
@@ -76,7 +102,8 @@ class Prompt:
     ) -> None:
         self._run = run
         self._head = [{"role": "system", "content": run.instructions}] if run.instructions else []
-        self._messages = [_said(message) for message in messages]
+        # A model continues a conversation; where nobody has said anything, it is to begin.
+        self._messages = [_said(message) for message in messages] or [{"role": "user", "content": ""}]
         self._tail = [told for one in notes.rounds for told in _round(one)]
         self._settings = _settings(run, notes, own)
         users = [index for index, one in enumerate(self._messages) if one["role"] == "user"]
@@ -84,6 +111,18 @@ class Prompt:
         """How many of the newest messages are always shown: those from the newest of a user on."""
         self.sizes = [_characters(one) for one in self._messages]
         """Characters of each message."""
+
+    @property
+    def longest_answer(self) -> int | None:
+        """The most tokens that the settings allow an answer; None where they say nothing."""
+        return self._settings.get("max_completion_tokens") or self._settings.get("max_tokens")
+
+    def surely_within(self, tokens: int) -> bool:
+        """True where all of it has so many tokens at most, however the model counts: none is shorter than a byte."""
+        told = [*self._head, *self._messages, *self._tail]
+        if sum(map(_characters, told)) > tokens:  # no byte needs to be counted
+            return False
+        return ROOM_FOR_MARKS * (1 + len(told)) + len(json.dumps([told, self._settings])) <= tokens
 
     def __len__(self) -> int:
         """How many messages of the thread there are to show."""
@@ -99,29 +138,30 @@ class Prompt:
         Raises:
             InvalidRequest: a setting, or a message, is none that a chat request can have.
         """
-        from pydantic import ValidationError
-
         from jan_core.schemas.chat import ChatCompletionRequest
+        from jan_core.validation import checked
 
         shown = self._messages[len(self._messages) - count :] if count else []
         settings = dict(self._settings)
         if limit is not None:
             settings.pop("max_tokens", None)  # of a weaker layer, under its older name
             settings["max_completion_tokens"] = limit
+        asked = {
+            "model": self._run.model,
+            "messages": [*self._head, *shown, *self._tail],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            **settings,
+        }
         try:
-            return ChatCompletionRequest.model_validate(
-                {
-                    "model": self._run.model,
-                    "messages": [*self._head, *shown, *self._tail],
-                    "stream": True,
-                    "stream_options": {"include_usage": True},
-                    **settings,
-                }
-            )
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False)[0]
-            place = ".".join(map(str, first["loc"]))
-            raise InvalidRequest(f"{place}: {first['msg']}; mend it where it is set.", param=place) from None
+            return checked(ChatCompletionRequest, asked)
+        except InvalidRequest as error:
+            raise InvalidRequest(
+                f"The model cannot be asked with the settings that hold for this run. {error.message} Mend it where it "
+                "is set: in the run, the thread, the assistant or the model.",
+                param=error.param,
+                code=error.code,
+            ) from None
 
 
 def _settings(run: Run, notes: Notes, own: Sequence[AssistantFunctionTool]) -> dict[str, Any]:
@@ -182,7 +222,7 @@ def _unreadable(message: Message, why: str) -> InvalidRequest:
     )
 
 
-def _round(one: Any) -> list[dict[str, Any]]:
+def _round(one: Round) -> list[dict[str, Any]]:
     """An answer that ended in calls, and their outputs."""
     calls = [
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}

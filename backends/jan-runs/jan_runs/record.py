@@ -8,15 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from jan_core.errors import JanError, NotFound
+from jan_runs import storing
 from jan_runs.interrupt import Interrupt, Interrupted
-from jan_runs.notes import Notes
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
     from jan_core.schemas.messages import Message
     from jan_core.schemas.runs import KeptRun, RunEvent
     from jan_runs.feed import Feed
-    from jan_runs.saying import Saying
     from jan_runs.store import RunStore
 
 log = logging.getLogger("jan")
@@ -33,6 +32,15 @@ class NotStored(Exception):
         super().__init__(str(why))
         self.why = why
 
+    @property
+    def refused(self) -> bool:
+        """True: it was refused for what it is, and would be again; a disk that is full will have room again."""
+        return isinstance(self.why, JanError) and self.why.status < 500
+
+
+class EndedElsewhere(Exception):
+    """The run is stored as one that has ended, by nobody who held it: somebody wrote into its file."""
+
 
 class Record:
     """A stored run, and whoever listens to it.
@@ -46,6 +54,7 @@ class Record:
 
     Attributes:
         kept: the run as it was stored last.
+        lasting: whether that survives a power cut, but for the newest text of its answer.
     """
 
     def __init__(self, jan: Jan, store: RunStore, kept: KeptRun, feed: Feed, interrupt: Interrupt) -> None:
@@ -53,6 +62,7 @@ class Record:
         self._ids = (kept.run.thread_id, kept.run.id)
         self._keeping: asyncio.Task[None] | None = None
         self.kept = kept
+        self.lasting = True
 
     async def change(
         self,
@@ -71,6 +81,7 @@ class Record:
             flush: see `RunStore.changing`.
 
         Raises:
+            EndedElsewhere: it has ended; nothing was changed.
             Interrupted: somebody has cancelled the run; nothing was changed.
             NotFound: the run is gone.
             NotStored: the store failed.
@@ -78,50 +89,54 @@ class Record:
         await self.settled()
         try:
             async with self._store.changing(*self._ids, flush=flush) as kept:
-                if kept.run.status == "cancelling" and not last:
-                    self._interrupt.asked = True
-                    raise Interrupted
+                if kept.run.ended:
+                    self.kept = kept
+                    raise EndedElsewhere
+                if kept.run.status == "cancelling":
+                    self._feed.cancelling(kept.run)
+                    if not last:
+                        self._interrupt.asked = True
+                        raise Interrupted
                 told = edit(kept)
         except NotFound:
             raise
         except (JanError, OSError) as error:
             raise NotStored(error) from error
-        self.kept = kept
+        self.kept, self.lasting = kept, flush
         self._feed.publish(*first, *told)
 
     async def put(self, message: Message) -> Message:
         """Store a message in the thread, which must still be there.
 
         Raises:
-            NotFound: it is not.
+            NotFound: it is not, or was deleted meanwhile.
             JanError: it could not be stored.
         """
-        await self._jan.threads.check(message.thread_id)
-        await self._jan.messages.put(message)
+        await storing.put(self._jan, message.thread_id, [message])
         return message
 
-    async def keep(self, saying: Saying, *, flush: bool = False) -> None:
-        """Store what is said so far.
+    async def keep(self, so_far: Callable[[KeptRun], None], *, flush: bool = False) -> None:
+        """Store how far an answer has come.
+
+        Args:
+            so_far: notes it with the kept run.
+            flush: see `RunStore.changing`.
 
         Raises:
             JanError, OSError: it could not be.
         """
         async with self._store.changing(*self._ids, flush=flush) as kept:
             if not kept.run.ended and kept.run.status != "cancelling":
-                notes = Notes.of(kept)
-                notes.saying = saying.message()
-                notes.to(kept)
+                so_far(kept)
+        self.lasting = self.lasting or flush
 
-    def keep_soon(self, saying: Saying, *, flush: bool) -> bool:
-        """Begin to store what is said so far; whether that succeeds matters to nobody who listens.
+    def keep_soon(self, so_far: Callable[[KeptRun], None]) -> None:
+        """Begin to store how far an answer has come, unless the last time goes on still.
 
-        Returns:
-            False where the last time goes on still, so that nothing was begun.
+        That its beginning survives a power cut is seen to as well. Whether it succeeds matters to nobody who listens.
         """
-        if self._keeping is not None and not self._keeping.done():
-            return False
-        self._keeping = asyncio.create_task(self._keep_quietly(saying, flush))
-        return True
+        if self._keeping is None or self._keeping.done():
+            self._keeping = asyncio.create_task(self._keep_quietly(so_far))
 
     async def settled(self) -> None:
         """Return when nothing is being stored that `keep_soon` began."""
@@ -129,8 +144,8 @@ class Record:
         if keeping is not None:
             await keeping
 
-    async def _keep_quietly(self, saying: Saying, flush: bool) -> None:
+    async def _keep_quietly(self, so_far: Callable[[KeptRun], None]) -> None:
         try:
-            await self.keep(saying, flush=flush)
+            await self.keep(so_far, flush=not self.lasting)
         except (JanError, OSError) as error:
             log.warning("the text of the run %s so far was not stored: %s", self._ids[1], error)

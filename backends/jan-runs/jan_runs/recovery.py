@@ -7,7 +7,7 @@ kept as an incomplete message. A call that was being carried out here may have h
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from jan_core.errors import NotFound
@@ -27,6 +27,13 @@ CALLING = (
 """The same, where it was at a call of the assistant's own tools."""
 
 
+OWN_RUN = (
+    "The server stopped while the assistant's own run went on. Nobody knows what it had done by then, so that it is "
+    "not begun again; what it had said is kept. Run the assistant again."
+)
+"""The same, where it was the assistant's own code that answered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What is found of an answer that broke off.
@@ -35,12 +42,14 @@ class Found:
         said: its message is in the thread, and was all of it.
         broken: it cannot be given anew.
         message: what it had said, where that is not in the thread.
+        done: the id of the message that it said in front of calls, which broke off; it is whole, and in the thread.
         why: why it is broken.
     """
 
     said: bool = False
     broken: bool = False
     message: Message | None = None
+    done: str | None = None
     why: str = BROKEN
 
 
@@ -50,6 +59,11 @@ async def look(jan: Jan, kept: KeptRun, notes: Notes) -> Found:
     Raises:
         NotFound: the thread is gone.
     """
+    found = await _look(jan, kept, notes)
+    return replace(found, broken=True, why=OWN_RUN) if notes.own_run and not found.said else found
+
+
+async def _look(jan: Jan, kept: KeptRun, notes: Notes) -> Found:
     message = notes.saying
     last = notes.rounds[-1].calls if notes.rounds else []
     if (called := next((one for one in last if one.here and one.started and one.output is None), None)) is not None:
@@ -67,4 +81,4 @@ async def look(jan: Jan, kept: KeptRun, notes: Notes) -> Found:
         return Found(broken=notes.heard, message=message)
     if stored.status == "completed" and not notes.going_on:
         return Found(said=True)
-    return Found(broken=True)
+    return Found(broken=True, done=stored.id if stored.status == "completed" else None)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from jan_code.backend import Code
 from typing_extensions import override
 
 from jan_core.endpoints.runs import Runs
-from jan_core.errors import InvalidRequest, JanError, NotFound
+from jan_core.errors import Busy, InvalidRequest, JanError, NotFound
 from jan_core.idempotency import Once, once
 from jan_core.pages import cut
 from jan_core.schemas.runs import (
@@ -31,7 +32,7 @@ from jan_core.schemas.runs import (
     ToolOutputsRequest,
     Unfinished,
 )
-from jan_runs import additional, events
+from jan_runs import additional, events, repeated
 from jan_runs.asked import new_run, try_settings
 from jan_runs.loop import RunLoop
 from jan_runs.steps import cancel_wished, outputs_given, saying_of
@@ -45,10 +46,30 @@ if TYPE_CHECKING:
     from jan_runs.store import RunStore
     from jan_runs.tools import Toolbox
 
-T = TypeVar("T")
-
 LOOK = 0.2
 """Seconds between two looks for the end of a run that is carried on elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What came of a request that has a run go on.
+
+    Attributes:
+        run: the reply.
+        listener: the events, where they were asked for; None also where the request came before.
+        since: where it came before with outputs: the step that they are of.
+        thread: the thread that was made for the run.
+    """
+
+    run: Run
+    listener: Listener | None = None
+    since: str | None = None
+    thread: Thread | None = None
+
+    def leave(self) -> None:
+        """Nobody is there to listen."""
+        if self.listener is not None:
+            self.listener.leave()
 
 
 class StoredRuns(Runs):
@@ -57,16 +78,23 @@ class StoredRuns(Runs):
     Args:
         jan: the running app.
         store: where they are kept; entered and closed with this.
-        expires_seconds: how long a run may wait before it ends `expired`.
+        expires_seconds: how long after its creation a run that has not ended is `expired`.
+        most_at_once: how many may go on, or wait for an engine, in this process.
         toolbox: carries out the assistants' own tools; default the code in their folders.
     """
 
     def __init__(
-        self, jan: Jan, store: RunStore, *, expires_seconds: int = 600, toolbox: Toolbox | None = None
+        self,
+        jan: Jan,
+        store: RunStore,
+        *,
+        expires_seconds: int = 600,
+        most_at_once: int = 1_000,
+        toolbox: Toolbox | None = None,
     ) -> None:
         self._jan = jan
         self._store = store
-        self._expires_seconds = expires_seconds
+        self._expires_seconds, self._most_at_once = expires_seconds, most_at_once
         self._toolbox = toolbox if toolbox is not None else CodeTools(jan.backend(Code))
         self._loop = RunLoop(jan, store, self._toolbox)
         self._taking_up = TakingUp(jan, store, self._loop)
@@ -99,33 +127,29 @@ class StoredRuns(Runs):
     async def create(self, thread_id: str, body: RunRequest) -> Run:
         await self._jan.threads.check(thread_id)
         asked = once("runs.create", body, thread_id)
-        first, _ = await self._whole(self._begin(thread_id, body, asked, listen=False))
-        return first
+        return (await self._whole(self._begin(thread_id, body, asked, listen=False))).run
 
     @override
     async def create_stream(self, thread_id: str, body: RunRequest) -> AsyncIterator[RunEvent]:
         await self._jan.threads.check(thread_id)
         asked = once("runs.create", body, thread_id)
-        async with aclosing(self._listened(self._begin(thread_id, body, asked, listen=True))) as told:
+        begun = await self._whole(self._begin(thread_id, body, asked, listen=True))
+        async with aclosing(self._told(begun)) as told:
             async for event in told:
                 yield event
 
     @override
     async def create_thread(self, body: ThreadRunRequest) -> Run:
         asked = once("runs.create_thread", body)
-        _, (first, _) = await self._whole(self._begin_thread(body, asked, listen=False))
-        return first
+        return (await self._whole(self._begin_thread(body, asked, listen=False))).run
 
     @override
     async def create_thread_stream(self, body: ThreadRunRequest) -> AsyncIterator[RunEvent]:
         asked = once("runs.create_thread", body)
-        thread, begun = await self._whole(self._begin_thread(body, asked, listen=True), _leave_second)
-
-        async def found() -> tuple[Run, Listener | None]:
-            return begun
-
-        async with aclosing(self._listened(found())) as told:
-            yield RunEvent(event="thread.created", data=thread)
+        begun = await self._whole(self._begin_thread(body, asked, listen=True))
+        async with aclosing(self._told(begun)) as told:
+            assert begun.thread is not None
+            yield RunEvent(event="thread.created", data=begun.thread)
             async for event in told:
                 yield event
 
@@ -149,27 +173,26 @@ class StoredRuns(Runs):
     async def cancel(self, thread_id: str, run_id: str) -> Run:
         await self._jan.threads.check(thread_id)
 
-        async def wish() -> Run:
+        async def wish() -> Begun:
             async with self._store.changing(thread_id, run_id) as kept:
-                told = cancel_wished(kept)
-            run = kept.run
-            self._loop.cancel(thread_id, run_id, told)
-            return run
+                cancel_wished(kept)
+            self._loop.cancel(kept.run)
+            return Begun(kept.run)
 
-        return await self._whole(wish())
+        return (await self._whole(wish())).run
 
     @override
     async def submit_tool_outputs(self, thread_id: str, run_id: str, body: ToolOutputsRequest) -> Run:
         await self._jan.threads.check(thread_id)
-        run, _ = await self._whole(self._give(thread_id, run_id, body, listen=False))
-        return run
+        return (await self._whole(self._give(thread_id, run_id, body, listen=False))).run
 
     @override
     async def submit_tool_outputs_stream(
         self, thread_id: str, run_id: str, body: ToolOutputsRequest
     ) -> AsyncIterator[RunEvent]:
         await self._jan.threads.check(thread_id)
-        async with aclosing(self._listened(self._give(thread_id, run_id, body, listen=True))) as told:
+        begun = await self._whole(self._give(thread_id, run_id, body, listen=True))
+        async with aclosing(self._told(begun)) as told:
             async for event in told:
                 yield event
 
@@ -224,85 +247,101 @@ class StoredRuns(Runs):
         await self._jan.threads.check(thread_id)
         return await self.kept(thread_id, run_id)
 
-    async def _begin(
-        self, thread_id: str, body: RunRequest, asked: Once | None, *, listen: bool
-    ) -> tuple[Run, Listener | None]:
-        """Begin a run: what is answered, and, where `listen`, the events of a new one."""
+    async def _begin(self, thread_id: str, body: RunRequest, asked: Once | None, *, listen: bool) -> Begun:
+        """Begin a run, or find the one that was begun under the same key."""
+        first = None if asked is None else await self._store.begun(asked)
+        if first is not None:
+            return Begun(first.run)
+        self._check_room()
         kept = await new_run(self._jan, thread_id, body, expires_seconds=self._expires_seconds, toolbox=self._toolbox)
-        first = await self._store.begin(kept, asked)
-        if first.run.id != kept.run.id:
-            return first.run, None
-        try:
-            await self._jan.threads.check(thread_id)
-        except NotFound:  # it was deleted in between
-            await self._store.clear(thread_id)
-            raise
-        await additional.add(self._jan, self._store, first)
-        return first.run, self._started(first.run, events.created(first.run), listen=listen)
+        async with AsyncExitStack() as stack:
+            if body.additional_messages:
+                # From before it is there until it has its messages: so nobody takes it for one that was left.
+                await stack.enter_async_context(self._store.hold(thread_id, kept.run.id))
+            first = await self._store.begin(kept, asked)
+            if first.run.id != kept.run.id:
+                return Begun(first.run)
+            try:
+                await self._jan.threads.check(thread_id)
+                await additional.add(self._jan, self._store, first)
+            except NotFound:  # it was deleted in between
+                await self._store.clear(thread_id)
+                raise
+        return self._started(first.run, events.created(first.run), listen=listen)
 
-    async def _begin_thread(
-        self, body: ThreadRunRequest, asked: Once | None, *, listen: bool
-    ) -> tuple[Thread, tuple[Run, Listener | None]]:
+    def _check_room(self) -> None:
+        """Raise `Busy` where as many runs go on here as may: those that wait take memory, too."""
+        if self._loop.count >= self._most_at_once:
+            raise Busy(
+                f"{self._loop.count:,} runs go on here, or wait for their models, and {self._most_at_once:,} may; ask "
+                "again later.",
+                retry_after=5,
+            )
+
+    async def _begin_thread(self, body: ThreadRunRequest, asked: Once | None, *, listen: bool) -> Begun:
         request, thread_request = body.run_request(), body.thread_request()
-        await try_settings(self._jan, request, thread_request, self._toolbox)
+        if asked is None or await self._store.begun(asked) is None:
+            self._check_room()
+            await try_settings(self._jan, request, thread_request, self._toolbox)
         thread = await self._jan.threads.create(thread_request)
         try:
-            return thread, await self._begin(thread.id, request, asked, listen=listen)
+            return replace(await self._begin(thread.id, request, asked, listen=listen), thread=thread)
         except JanError:
             # Sent again under its key, the request finds this thread.
             if asked is None:
                 await self._jan.threads.delete(thread.id)
             raise
 
-    async def _give(
-        self, thread_id: str, run_id: str, body: ToolOutputsRequest, *, listen: bool
-    ) -> tuple[Run, Listener | None]:
+    async def _give(self, thread_id: str, run_id: str, body: ToolOutputsRequest, *, listen: bool) -> Begun:
         async with self._store.changing(thread_id, run_id) as kept:
-            told = outputs_given(kept, body)
-        run = kept.run
-        return run, self._started(run, told, listen=listen)
+            before = repeated.step_given(kept, body)
+            told = outputs_given(kept, body) if before is None else []
+        if before is not None:
+            return Begun(kept.run, since=before.id)
+        return self._started(kept.run, told, listen=listen)
 
-    def _started(self, run: Run, told: Sequence[RunEvent], *, listen: bool) -> Listener | None:
+    def _started(self, run: Run, told: Sequence[RunEvent], *, listen: bool) -> Begun:
         feed = self._loop.start(run.thread_id, run.id, told)
-        return feed.listen() if listen else None
+        return Begun(run, feed.listen() if listen else None)
 
-    async def _listened(self, begun: Coroutine[Any, Any, tuple[Run, Listener | None]]) -> AsyncGenerator[RunEvent]:
-        """The events of a run that is begun, or taken up, for this listener."""
-        run, listener = await self._whole(begun, _leave)
-        if listener is None:
-            # The request was sent again: its run goes on, or has ended, and was told in full the first time.
-            yield RunEvent(event="thread.run.created", data=run)
-            yield events.of_run(await self._rested(run))
-            return
-        async with aclosing(listener):
-            async for event in listener:
-                yield event
+    def _told(self, begun: Begun) -> Listener | AsyncGenerator[RunEvent]:
+        """The events for who asked for them. Whoever reads them closes them (`aclose`), also where none was read."""
+        return self._told_again(begun) if begun.listener is None else begun.listener
 
-    async def _rested(self, run: Run) -> Run:
+    async def _told_again(self, begun: Begun) -> AsyncGenerator[RunEvent]:
+        """The events of a run that was told in full to whoever asked first: once it waits, or has ended."""
+        kept = await self._rested(begun.run)
+        messages = {}
+        for id in repeated.said_in(kept):
+            with suppress(NotFound):  # it was deleted since
+                messages[id] = await self._jan.messages.retrieve(kept.run.thread_id, id)
+        expires_at = kept.run.expires_at or kept.run.created_at + self._expires_seconds
+        for event in repeated.story(kept, messages, expires_at=expires_at, since=begun.since):
+            yield event
+
+    async def _rested(self, run: Run) -> KeptRun:
         """A run once it waits for the client, or has ended."""
         while True:
-            kept = await self._store.read(run.thread_id, run.id)
-            if kept is None or kept.run.ended or kept.run.status == "requires_action":
-                return run if kept is None else kept.run
-            await asyncio.sleep(LOOK)
+            kept = await self._found(run.thread_id, run.id)
+            if repeated.is_at_rest(kept.run):
+                return kept
+            if not self._loop.carries(run.id):
+                await asyncio.sleep(LOOK)
+                continue
+            feed = self._loop.start(run.thread_id, run.id)  # it goes on here, and this comes after it
+            await feed.over()
+            if feed.error is not None:
+                raise feed.error
 
-    async def _whole(self, work: Coroutine[Any, Any, T], undo: Any = None) -> T:
-        """What work gives that is done to its end, also where who asked for it leaves meanwhile.
-
-        Args:
-            work: what is begun.
-            undo: takes what it gave, where nobody is there to take it.
-        """
+    async def _whole(self, work: Coroutine[Any, Any, Begun]) -> Begun:
+        """What work gives that is done to its end, also where who asked for it leaves meanwhile."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            if undo is not None:
-                task.add_done_callback(lambda done: undo(done.result()) if _worked(done) else None)
-            else:
-                task.add_done_callback(_worked)
+            task.add_done_callback(_left)
             raise
 
     async def _settled(self) -> None:
@@ -311,15 +350,7 @@ class StoredRuns(Runs):
             await asyncio.wait(list(self._tasks))
 
 
-def _worked(task: asyncio.Task[Any]) -> bool:
-    """Whether a task gave something; looking at its error keeps it from being reported as one that nobody saw."""
-    return not task.cancelled() and task.exception() is None
-
-
-def _leave(begun: tuple[Run, Listener | None]) -> None:
-    if begun[1] is not None:
-        begun[1].leave()
-
-
-def _leave_second(begun: tuple[Thread, tuple[Run, Listener | None]]) -> None:
-    _leave(begun[1])
+def _left(task: asyncio.Task[Begun]) -> None:
+    """Nobody is there for what was begun. Looking at its error keeps it from being reported as one that nobody saw."""
+    if not task.cancelled() and task.exception() is None:
+        task.result().leave()

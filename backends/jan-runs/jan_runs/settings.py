@@ -16,4 +16,6 @@ class RunsSettings(Described):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     expires_seconds: int = Field(default=600, ge=1, le=LONGEST)
-    """Seconds after its creation that a run which waits, for the engine or for outputs of tools, ends `expired`."""
+    """Seconds after its creation that a run which has not ended is `expired`: it waited too long, or took too long."""
+    most_at_once: int = Field(default=1_000, ge=1, le=100_000)
+    """Runs that may go on, or wait for an engine, in one process; one more is refused with 429."""

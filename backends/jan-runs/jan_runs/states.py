@@ -75,6 +75,19 @@ def gone(run: Run, status: RunStatus, **fields: Any) -> Run:
     return run.model_copy(update=changes)
 
 
+def ending(run: Run, status: RunStatus) -> Run:
+    """The run where it can end so, by way of the statuses that lie in between; `run` is not changed.
+
+    They lie in between where it was found so after a crash, or somebody wrote into its file. Nobody is told of them.
+
+    Raises:
+        ValueError: it has ended.
+    """
+    if status not in LEGAL[run.status] and run.status == "requires_action":
+        run = gone(run, "queued")
+    return run if status in LEGAL[run.status] else gone(run, "in_progress")
+
+
 def failed(run: Run, error: RunError, usage: RunUsage) -> Run:
     """The run, `failed` with a reason."""
     return gone(run, "failed", last_error=error, usage=usage)

@@ -27,7 +27,7 @@ from jan_runs.notes import NotedCall, Notes
 
 if TYPE_CHECKING:
     from jan_core.schemas.messages import Message
-    from jan_core.schemas.runs import RunError
+    from jan_core.schemas.runs import Run, RunError
 
 
 def saying_of(kept: KeptRun) -> Message | None:
@@ -44,7 +44,9 @@ def cancel_wished(kept: KeptRun) -> list[RunEvent]:
     run = kept.run
     if run.ended:
         raise InvalidRequest(
-            f"The run {run.id} cannot be cancelled: it has ended already, as {run.status}.", code="run_ended"
+            f"The run {run.id} cannot be cancelled: it has ended already, as {run.status}.",
+            param="run_id",
+            code="run_ended",
         )
     if run.status == "cancelling":
         return []
@@ -56,13 +58,15 @@ def outputs_given(kept: KeptRun, body: ToolOutputsRequest) -> list[RunEvent]:
     """The client gives the outputs that the run waits for: the step that asked is done, and the run queued again.
 
     Raises:
-        InvalidRequest: it waits for nothing (`run_not_waiting`); or a call is missing, unknown or named twice
-            (`invalid_tool_outputs`). Nothing is changed then.
+        InvalidRequest: it waits for nothing (`run_not_waiting`); a call is missing, unknown or named twice
+            (`invalid_tool_outputs`); or its notes are damaged (`run_damaged`). Nothing is changed then.
     """
     run = kept.run
     if run.status != "requires_action" or run.required_action is None:
         raise InvalidRequest(
-            f"The run {run.id} waits for no outputs of tools: it is {run.status}.", code="run_not_waiting"
+            f"The run {run.id} waits for no outputs of tools: it is {run.status}.",
+            param="run_id",
+            code="run_not_waiting",
         )
     wanted = [call.id for call in run.required_action.submit_tool_outputs.tool_calls]
     outputs: dict[str, str] = {}
@@ -76,7 +80,16 @@ def outputs_given(kept: KeptRun, body: ToolOutputsRequest) -> list[RunEvent]:
     if missing := [call_id for call_id in wanted if call_id not in outputs]:
         raise _refused(f"no output for {', '.join(missing)}; give those of all calls at once", "tool_outputs")
     notes = Notes.of(kept)
-    for call in notes.rounds[-1].calls:
+    asked = notes.rounds[-1].calls if notes.rounds else []
+    if not {call.id for call in asked}.issuperset(wanted):
+        found = notes.damage or "`request` has no such calls"
+        raise InvalidRequest(
+            f"The run {run.id} cannot go on: what is noted of the calls that it waits for cannot be read ({found}). "
+            "Cancel it, and run the assistant again.",
+            param="run_id",
+            code="run_damaged",
+        )
+    for call in asked:
         if call.id in outputs:
             call.output = outputs[call.id]
     told = calls_done(kept, notes)
@@ -155,7 +168,7 @@ def ended(
     error: RunError | None = None,
     reason: str | None = None,
     usage: RunUsage | None = None,
-    step: StepStatus | None = None,
+    cut: RunError | None = None,
     details: ToolCallsDetails | None = None,
 ) -> list[RunEvent]:
     """The run ends, and with it what it was at. Where it is `cancelling`, it ends `cancelled` whatever else it did.
@@ -166,16 +179,17 @@ def ended(
         error: why, where it fails.
         reason: which limit was reached, where it is incomplete.
         usage: what the answer took that is ending with it.
-        step: how the step in progress ends; default as the run does.
+        cut: why the step in progress fails, where the run does not.
         details: the calls of that step, where it asks for some.
     """
     notes = Notes.of(kept)
-    step = step or states.STEP_ENDS[status]
+    step: StepStatus = "failed" if cut is not None else states.STEP_ENDS[status]
     if kept.run.status == "cancelling":
         status = "cancelled"
     used = usage or RunUsage()
-    told = steps_ended(kept, step, usage=notes.asking or used, error=error, details=details)
+    told = steps_ended(kept, step, usage=notes.asking or used, error=cut or error, details=details)
     total = notes.used.plus(used)
+    kept.run = states.ending(kept.run, status)
     if status == "failed":
         assert error is not None
         kept.run = states.failed(kept.run, error, total)
@@ -185,6 +199,11 @@ def ended(
         kept.run = states.gone(kept.run, status, usage=total)
     kept.request = {}
     return [*told, events.of_run(kept.run)]
+
+
+def defect(run: Run) -> str:
+    """Why a run fails that met an error which nobody expected; the log has it."""
+    return f"The server failed while it carried the run on; its log says why, under {run.id}."
 
 
 def new_step(kept: KeptRun, step: RunStep) -> list[RunEvent]:

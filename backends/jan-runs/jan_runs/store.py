@@ -55,7 +55,19 @@ class RunStore(ABC):
 
         Raises:
             Conflict: the key came before with another fingerprint (`asked.check`). It goes before the next one.
-            InvalidRequest: the thread has a run that has not ended; code `run_active`, the message names it.
+            InvalidRequest: the thread has a run that has not ended; code `run_active`, the message names it. Or the run
+                is too large for the store (`object_too_large`).
+        """
+
+    @abstractmethod
+    async def begun(self, asked: Once) -> KeptRun | None:
+        """What was kept when a run was begun under this key, in whichever thread; None where none was.
+
+        It is asked before a run is made of a request, so that one that is repeated needs nothing but its key. Its
+        `run` is the reply of the first request; whether the run is there still, `read` tells.
+
+        Raises:
+            Conflict: as `begin`.
         """
 
     @abstractmethod
@@ -81,7 +93,8 @@ class RunStore(ABC):
 
         Raises:
             NotFound: there is no such run (`run_not_found`); perhaps no longer, the thread having been deleted.
-            InvalidRequest: as `read`.
+            InvalidRequest: as `read`; or the run would be too large for the store (`object_too_large`), and is left as
+                it was. A change that ends it, or wishes to cancel it, always fits.
         """
 
     @abstractmethod

@@ -1,8 +1,8 @@
 """Runs whose process died, taken up by one that lives: when it begins to serve, and from time to time.
 
 `RunStore.left` names every run that has not ended, and `RunStore.hold` tells whether somebody carries it on. One that
-was found alone twice, a moment apart, is started here; what becomes of it then is the loop's to decide. Nothing waits
-for this, and only a few runs at a time go on because of it.
+was found alone twice, a moment apart, is started here; what becomes of it then is the loop's to decide. All of them
+are started at once: one that only has to be ended waits for no other, and those that ask the engine wait there.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ PAUSE = 5.0
 """Seconds between two looks."""
 UNASKED = 2.0
 """Seconds after which an app looks that nobody serves: a command has ended by then."""
-AT_ONCE = 4
-"""Runs that go on at a time because of this, at most."""
 
 log = logging.getLogger("jan")
 
@@ -48,12 +46,12 @@ class TakingUp:
         self._loop = loop
         self._serving = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._room = asyncio.Semaphore(AT_ONCE)
         self._taken: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._told: dict[tuple[str, str], str] = {}
 
     async def __aenter__(self) -> Self:
         # An app may be entered again, in another event loop.
-        self._serving, self._room = asyncio.Event(), asyncio.Semaphore(AT_ONCE)
+        self._serving = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name="jan-runs-taking-up")
         return self
 
@@ -95,6 +93,8 @@ class TakingUp:
         except Exception as error:
             self._tell("looking for runs that have not ended", error)
             return found
+        there = {"", *(run_id for _, run_id in left)}
+        self._told = {what: why for what, why in self._told.items() if what[1] in there}
         for ids in left:
             if ids in self._taken or self._loop.carries(ids[1]):
                 continue
@@ -108,27 +108,30 @@ class TakingUp:
                     if mine:
                         found.add(ids)
             except Exception as error:
-                self._tell(f"looking at the run {ids[1]}", error)
+                self._tell("looking at the run", error, ids[1])
         return found
 
     async def _take(self, thread_id: str, run_id: str) -> None:
-        async with self._room:
-            try:
+        try:
+            await self._jan.threads.check(thread_id)
+            async with self._store.hold(thread_id, run_id) as mine:
                 kept = await self._store.read(thread_id, run_id)
-                if kept is None or kept.run.ended or self._loop.carries(run_id):
+                if not mine or kept is None or kept.run.ended or self._loop.carries(run_id):
                     return
-                await self._jan.threads.check(thread_id)
                 if kept.run.status == "queued":
                     await additional.add(self._jan, self._store, kept)
-            except NotFound:  # its thread was deleted, and so will it be
-                return
-            except Exception as error:
-                self._tell(f"taking up the run {run_id}", error)
-                return
-            log.info("taking up the run %s, which was left %s", run_id, kept.run.status)
-            await self._loop.start(thread_id, run_id).over()
+        except NotFound:  # its thread was deleted, and so will it be
+            return
+        except Exception as error:
+            self._tell("taking up the run", error, run_id)
+            return
+        log.info("taking up the run %s, which was left %s", run_id, kept.run.status)
+        self._loop.start(thread_id, run_id)
 
-    def _tell(self, what: str, error: Exception) -> None:
+    def _tell(self, what: str, error: Exception, run_id: str = "") -> None:
+        """Log what failed; the same again and again, as a damaged file does, is told once."""
         known = isinstance(error, JanError | OSError)
         told = error.message if isinstance(error, JanError) else f"{type(error).__name__}: {error}"
-        log.warning("%s failed: %s", what, told, exc_info=None if known else error)
+        if self._told.get((what, run_id)) != told:
+            self._told[what, run_id] = told
+            log.warning("%s failed: %s", f"{what} {run_id}".rstrip(), told, exc_info=None if known else error)

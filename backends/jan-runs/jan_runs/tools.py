@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from typing_extensions import override
 
@@ -12,8 +12,11 @@ from jan_core.schemas.tools import AssistantFunction, AssistantFunctionTool
 
 if TYPE_CHECKING:
     from jan_code.backend import Code
+    from jan_code.conversation import Begins, Said, Stepped, Used
 
     from jan_core.schemas.runs import Run
+
+    OwnEvent: TypeAlias = Begins | Said | Stepped | Used
 
 
 class Toolbox(ABC):
@@ -45,6 +48,18 @@ class Toolbox(ABC):
             JanError: the tool cannot be had at all; the run fails with it.
         """
 
+    async def has_run(self, assistant_id: str) -> bool:
+        """Whether an assistant has a `run` of its own, which takes the place of the model. Not unless this says so.
+
+        Raises:
+            JanError: as `tools`.
+        """
+        return False
+
+    def run(self, assistant_id: str, context: Mapping[str, Any]) -> AsyncGenerator[OwnEvent]:
+        """Carry out an assistant's own `run`; asked for where `has_run`. See `jan_code.backend.Code.run`."""
+        raise NotImplementedError
+
 
 class CodeTools(Toolbox):
     """The functions in the assistants' folders.
@@ -69,6 +84,14 @@ class CodeTools(Toolbox):
     @override
     async def call(self, assistant_id: str, name: str, arguments: str) -> str:
         return await self._code.call(assistant_id, name, arguments)
+
+    @override
+    async def has_run(self, assistant_id: str) -> bool:
+        return await self._code.has_run(assistant_id)
+
+    @override
+    def run(self, assistant_id: str, context: Mapping[str, Any]) -> AsyncGenerator[OwnEvent]:
+        return self._code.run(assistant_id, context)
 
 
 async def tools_here(toolbox: Toolbox, run: Run) -> list[AssistantFunctionTool]:

@@ -42,6 +42,14 @@ class Place:
         self.changed = asyncio.Condition()
         self.writes: list[tuple[str, bool]] = []
         """Status and `flush` of each write."""
+        self.lasting: dict[tuple[str, str], str] = {}
+        """Each run as a power cut would leave it."""
+
+    def power_cut(self) -> None:
+        """What was not flushed is gone, and so is every process."""
+        for (thread_id, run_id), text in self.lasting.items():
+            self.runs[thread_id][run_id] = text
+        self.held = set()
 
 
 class InMemory(RunStore):
@@ -58,18 +66,24 @@ class InMemory(RunStore):
 
     async def begin(self, kept: KeptRun, asked: Once | None) -> KeptRun:
         async with self._lock(kept.run.thread_id):
-            key = "" if asked is None else kept.run.thread_id + asked.key
-            if asked is not None and key in self.place.asked:
-                first, text = self.place.asked[key]
-                asked.check(first.fingerprint)
-                return KeptRun.model_validate_json(text)
+            first = None if asked is None else await self.begun(asked)
+            if first is not None:
+                return first
             active = await self.active(kept.run.thread_id)
             if active is not None:
                 raise InvalidRequest(f"The run {active.run.id} has not ended.", code="run_active")
             await self._write(kept, True)
             if asked is not None:
-                self.place.asked[key] = (asked, kept.model_dump_json())
+                self.place.asked[asked.key] = (asked, kept.model_dump_json())
         return kept
+
+    async def begun(self, asked: Once) -> KeptRun | None:
+        found = self.place.asked.get(asked.key)
+        if found is None:
+            return None
+        asked.check(found[0].fingerprint)
+        first = KeptRun.model_validate_json(found[1])
+        return first if await self.read(first.run.thread_id, first.run.id) is not None else None
 
     async def read(self, thread_id: str, run_id: str) -> KeptRun | None:
         check_name(run_id, param="run_id")
@@ -131,7 +145,9 @@ class InMemory(RunStore):
         if self.before_write is not None:
             await self.before_write(kept)
         self.place.writes.append((kept.run.status, flush))
-        self.place.runs.setdefault(kept.run.thread_id, {})[kept.run.id] = kept.model_dump_json()
+        text = self.place.runs.setdefault(kept.run.thread_id, {})[kept.run.id] = kept.model_dump_json()
+        if flush:
+            self.place.lasting[kept.run.thread_id, kept.run.id] = text
         async with self.place.changed:
             self.place.changed.notify_all()
 
@@ -191,7 +207,7 @@ class Talk:
     async def end(self, run: Any) -> Run:
         """The run once it waits or has ended."""
         run_id = run if isinstance(run, str) else run.id
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while True:
                 found: Run = await self.jan.runs.retrieve(self.thread, run_id)
                 if (found.ended or found.status == "requires_action") and not self.stored._loop.carries(run_id):

@@ -93,7 +93,7 @@ class TestCancelling:
 
 class TestExpiring:
     async def test_a_run_that_waits_for_outputs_expires_by_itself(self, tmp_path: Path) -> None:
-        async with Talk(tmp_path, expires_seconds=1) as talk:
+        async with Talk(tmp_path, expires_seconds=2) as talk:
             await talk.say(CALL)
             run = await talk.end(await talk.run(tools=[FUNCTION]))
             async with asyncio.timeout(10):
@@ -105,7 +105,14 @@ class TestExpiring:
         assert run.expires_at is not None
         assert [one.status for one in steps] == ["expired"]
 
-    async def test_an_answer_that_is_being_given_is_finished(self, tmp_path: Path) -> None:
-        async with Talk(tmp_path, expires_seconds=1) as talk:
-            await talk.say({"say": ["a "] * 4, "rate": 2})
-            assert (await talk.end(await talk.run())).status == "completed"
+    async def test_in_the_middle_of_an_answer(self, tmp_path: Any) -> None:
+        async with Talk(tmp_path, expires_seconds=2) as talk:
+            await talk.say({"say": ["a", "b"], "hang": True})
+            told = story(await talk.events())
+            (said,) = (await talk.messages())[1:]
+            assert talk.engine.open == 0
+            assert await talk.answers() == [("incomplete", "ab")]
+        assert told.statuses == ["queued", "in_progress", "expired"]
+        assert [one["status"] for one in told.steps.values()] == ["expired"]
+        assert said.incomplete_details is not None
+        assert said.incomplete_details.reason == "run_expired"

@@ -265,3 +265,12 @@ async def test_max_completion_tokens_holds_over_own_calls(talk: Talk, tmp_path: 
         assert (run.status, len(talk.engine.asked)) == ("incomplete", 1)
         assert run.usage is not None
         assert run.usage.completion_tokens == 256
+
+
+async def test_a_call_that_goes_on_beyond_the_runs_time_ends_with_it(tmp_path: Path, place: Place) -> None:
+    write(tmp_path)
+    async with Talk(tmp_path, place, expires_seconds=3) as talk:
+        await talk.say(calls(("hang", {})))
+        told = story(await talk.events())
+    assert told.statuses == ["queued", "in_progress", "expired"]
+    assert [one["status"] for one in told.steps.values()] == ["expired"]

@@ -7,6 +7,7 @@ from jan_runs.events import text_begun
 from jan_runs.feed import LAG, Feed
 
 from jan_core.errors import EngineError
+from jan_core.schemas.runs import Run
 
 pytestmark = pytest.mark.anyio
 
@@ -117,3 +118,12 @@ class TestPieces:
                 }
             },
         }
+
+    async def test_that_it_is_cancelled_is_told_once(self) -> None:
+        feed = Feed()
+        listener = feed.listen()
+        given = {"id": "run_1", "created_at": 1, "thread_id": "t", "assistant_id": "jan", "model": "m"}
+        for _ in range(2):
+            feed.cancelling(Run.model_validate({**given, "status": "cancelling"}))
+        feed.close()
+        assert [event.event for event in await all_of(listener)] == ["thread.run.cancelling"]

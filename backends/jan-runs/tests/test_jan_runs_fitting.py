@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from jan_runs import fitting
-from jan_runs.fitting import PromptTooLong, shorter, within
+from jan_runs.fitting import PromptTooLong, room, shorter, within
 from jan_runs.notes import Notes
 from jan_runs.prompt import Prompt
 
@@ -55,6 +55,22 @@ class TestWithin:
     async def test_as_many_of_the_newest_as_fit(self, most: int) -> None:
         chat = Counting()
         assert await within(jan(chat), prompt(*["abcde"] * 1_000), 1_000, most) == most // 5
+        assert len(chat.counted) <= 5
+
+    @pytest.mark.parametrize("most", [100, 1_000, 20_000, 50_000, 104_747])
+    async def test_few_counts_also_where_messages_are_unlike(self, most: int) -> None:
+        chat = Counting()
+        texts = ["a" * (1 + number * 7919 % 100) for number in range(2_048)]
+        found = await within(jan(chat), prompt(*texts), 2_048, most)
+        assert sum(map(len, texts[-found:])) <= most
+        assert found == 2_048 or sum(map(len, texts[-found - 1 :])) > most
+        assert len(chat.counted) <= 8
+
+    async def test_it_ends_where_every_guess_misleads(self) -> None:
+        chat = Counting()
+        texts = ["a" * 4_000 if number % 97 == 0 else "a" for number in range(2_048)]
+        found = await within(jan(chat), prompt(*texts), 2_048, 40_500)
+        assert sum(map(len, texts[-found:])) <= 40_500 < sum(map(len, texts[-found - 1 :]))
         assert len(chat.counted) <= fitting.ROUNDS
 
     async def test_a_prompt_that_the_engine_will_not_count_is_too_long(self) -> None:
@@ -68,6 +84,14 @@ class TestWithin:
     async def test_where_nobody_counts_everything_is_shown(self) -> None:
         chat = Counting(NotSupported("no"))
         assert await within(jan(chat), prompt("a" * 10, "b" * 10), 2, 5) == 2
+
+
+class TestRoom:
+    @pytest.mark.parametrize(
+        ("context", "longest", "left"), [(4096, None, 3072), (4096, 4096, 3072), (4096, 96, 4000), (3, None, 3)]
+    )
+    def test_a_quarter_is_the_answers_or_less(self, context: int, longest: int | None, left: int) -> None:
+        assert room(context, longest) == left
 
 
 class TestShorter:

@@ -94,3 +94,35 @@ class TestInterrupt:
 
         with pytest.raises(TimeoutError):
             (await interrupted(work)).result()
+
+
+class TestUntil:
+    async def task(self, moment: int | None, seconds: float = 5) -> str:
+        interrupt = Interrupt()
+        with interrupt.until(moment):
+            try:
+                with interrupt.waiting():
+                    await asyncio.sleep(seconds)
+            except Interrupted as interrupted:
+                return interrupted.why
+        await asyncio.sleep(0.05)
+        return f"{interrupt.asked}"
+
+    async def test_a_task_stops_when_its_time_is_over(self) -> None:
+        assert await asyncio.create_task(self.task(1)) == "expired"
+
+    @pytest.mark.parametrize("moment", [None, 2**40])
+    async def test_and_not_before(self, moment: int | None) -> None:
+        assert await asyncio.create_task(self.task(moment, 0.05)) == "False"
+
+    async def test_who_asked_first_says_why(self) -> None:
+        async def work(interrupt: Interrupt) -> None:
+            try:
+                with interrupt.waiting():
+                    await asyncio.get_running_loop().create_future()
+            finally:
+                interrupt.ask("expired")
+                assert interrupt.why == "cancelled"
+
+        with pytest.raises(Interrupted, match="cancelled"):
+            (await interrupted(work)).result()

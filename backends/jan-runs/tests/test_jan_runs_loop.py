@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jan_runs import events
+from jan_runs import carrying, events, states
 
 from jan_core import call
-from jan_core.errors import Unavailable
+from jan_core.errors import InvalidRequest, NotFound, Unavailable
 from jan_core.schemas.runs import KeptRun, ToolOutputsRequest
+from jan_core.testing.contract.run_grammar import story
 
 from .conftest import FUNCTION, InMemory, Place, Talk, heard, names
 
@@ -35,10 +36,13 @@ class TestStart:
             # It has ended, and that is what there is to hear.
             assert names(await heard(feed)) == ["thread.run.completed"]
 
-    async def test_a_run_that_is_not_there_ends_the_feed(self, talk: Talk) -> None:
+    async def test_a_run_that_is_not_there_ends_the_feed_with_an_error(self, talk: Talk) -> None:
         async with talk:
             await talk.say("one")
-            assert await heard(talk.stored._loop.start(talk.thread, "run_x")) == []
+            for thread, code in ((talk.thread, "run_not_found"), ("jan-1-x", "thread_not_found")):
+                with pytest.raises(NotFound) as caught:
+                    await heard(talk.stored._loop.start(thread, "run_x"))
+                assert caught.value.code == code
 
     async def test_several_at_once_each_in_its_thread(self, talk: Talk) -> None:
         async with talk:
@@ -110,6 +114,66 @@ async def heard_after(feed: Any) -> list[Any]:
     return found
 
 
+async def deleted_while_heard(talk: Talk, by: Talk, told: list[Any]) -> None:
+    """Listen to a run whose thread is deleted when it says something."""
+    async for event in talk.jan.runs.create_stream(talk.thread, talk.request()):
+        told.append(event)
+        if event.event == "thread.message.delta":
+            await by.jan.threads.delete(talk.thread)
+
+
+class TestDeletion:
+    async def test_who_listens_is_told_that_the_thread_is_gone(self, talk: Talk) -> None:
+        async with talk:
+            await talk.say({"say": ["a "], "hang": True})
+            told: list[Any] = []
+            with pytest.raises(NotFound) as caught:
+                await deleted_while_heard(talk, talk, told)
+            assert caught.value.code == "thread_not_found"
+            assert names(told)[-1] == "thread.message.delta"
+            assert talk.engine.open == 0
+
+    async def test_so_it_is_where_another_process_deletes_it(self, talk: Talk) -> None:
+        async with talk, await other(talk) as second:
+            await talk.say({"say": ["a "] * 3, "rate": 20})
+            with pytest.raises(NotFound) as caught:
+                await deleted_while_heard(talk, second, [])
+            assert caught.value.code == "thread_not_found"
+
+    async def test_a_run_that_had_not_begun_yet_is_forgotten_too(self, talk: Talk) -> None:
+        async with talk:
+            await talk.say("one")
+            run = await talk.end(await talk.run())
+            loop = talk.stored._loop
+            first, second = (loop.start(talk.thread, run.id).listen() for _ in range(2))
+            await loop.stop(talk.thread)  # before its task has made a step
+            for listener in (first, second):
+                with pytest.raises(NotFound):
+                    await asyncio.wait_for(anext(listener), 5)
+            assert not loop.carries(run.id)
+            assert names(await heard(loop.start(talk.thread, run.id))) == ["thread.run.completed"]
+
+    async def test_the_timer_of_a_run_that_waits_goes_with_its_thread(self, talk: Talk) -> None:
+        async with talk:
+            await talk.say({"call": [{"name": "add"}]})
+            await talk.end(await talk.run(tools=[FUNCTION]))
+            assert len(talk.stored._loop._timers) == 1
+            await talk.stored._loop.stop("another")
+            assert len(talk.stored._loop._timers) == 1
+            await talk.stored._loop.stop(talk.thread)
+            assert talk.stored._loop._timers == {}
+
+    async def test_an_app_that_stops_says_so_to_who_listens(self, talk: Talk) -> None:
+        async with talk:
+            await talk.say({"say": ["a "], "hang": True})
+            run = await talk.run()
+            going = talk.stored._loop._going[run.id]
+            listener = (going.turn or going.turns[0]).feed.listen()
+        with pytest.raises(Unavailable):
+            async for _ in listener:
+                pass
+
+
 class TestSeveralProcesses:
     async def test_a_run_that_another_one_holds_is_waited_for(self, talk: Talk) -> None:
         async with talk:
@@ -134,6 +198,16 @@ class TestSeveralProcesses:
                 assert (await second.end(run)).status == "cancelled"
             assert talk.engine.open == 0
             assert await talk.answers() == [("incomplete", "a ")]
+
+    async def test_who_listens_hears_of_it_wherever_it_was_wished(self, talk: Talk) -> None:
+        async with talk, await other(talk) as second:
+            await talk.say({"say": ["a "], "hang": True})
+            told = []
+            async for event in talk.jan.runs.create_stream(talk.thread, talk.request()):
+                told.append(event)
+                if event.event == "thread.message.delta":
+                    await second.jan.runs.cancel(talk.thread, told[0].data.id)
+        assert story(told).statuses == ["queued", "in_progress", "cancelling", "cancelled"]
 
     async def test_outputs_given_elsewhere_go_on_there(self, talk: Talk) -> None:
         async with talk:
@@ -203,3 +277,82 @@ class TestFaults:
             feed = talk.stored._loop.start(talk.thread, run.id, events.created(run))
             assert names(await heard(feed))[-1] == "thread.run.completed"
             assert await talk.answers() == [("completed", "one two ")]
+
+    async def test_what_the_store_refuses_for_good_ends_the_run(self, talk: Talk) -> None:
+        async def refuse(kept: KeptRun) -> None:
+            if kept.request.get("rounds"):
+                raise InvalidRequest("It is too large.", code="object_too_large")
+
+        async with talk:
+            store = talk.stored._store
+            assert isinstance(store, InMemory)
+            store.before_write = refuse
+            await talk.say({"call": [{"name": "add"}]})
+            told = story(await talk.events(tools=[FUNCTION]))
+        assert (told.run["status"], told.run["last_error"]["message"]) == ("failed", "It is too large.")
+        assert [one["status"] for one in told.steps.values()] == ["failed"]
+
+    @pytest.mark.parametrize("where", ["go", "__init__"])
+    async def test_a_defect_ends_the_run_and_who_listens_is_told(
+        self, talk: Talk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, where: str
+    ) -> None:
+        def defect(*arguments: Any) -> Any:
+            raise RuntimeError("a defect")
+
+        async with talk:
+            monkeypatch.setattr(carrying.Carrying, where, defect)
+            await talk.say("one two")
+            found = await talk.events()
+            assert names(found)[-1] == "thread.run.failed"
+            assert f"its log says why, under {found[0].data.id}" in found[-1].data.last_error.message
+            assert "a defect" in caplog.text
+            assert await talk.stored._store.left() == []
+
+    async def test_a_defect_of_the_store_leaves_the_run_to_the_next_turn(
+        self, talk: Talk, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with talk:
+            store = talk.stored._store
+            assert isinstance(store, InMemory)
+            failing = True
+
+            async def fail(kept: KeptRun) -> None:
+                if failing and kept.run.status != "queued":
+                    raise RuntimeError("a defect")
+
+            store.before_write = fail
+            await talk.say("one two")
+            run = await talk.run()
+            await talk.stored._loop.settled()
+            with pytest.raises(RuntimeError):
+                await heard(talk.stored._loop.start(talk.thread, run.id))
+            assert caplog.text.count("cannot be carried on") == 1
+            assert (await talk.jan.runs.retrieve(talk.thread, run.id)).status == "queued"
+            failing = False
+            assert names(await heard(talk.stored._loop.start(talk.thread, run.id)))[-1] == "thread.run.completed"
+
+    async def test_who_ends_it_by_hand_is_right(self, talk: Talk) -> None:
+        """A person writes into the file of a run that goes on."""
+        async with talk:
+            await talk.say({"say": ["a "] * 5, "rate": 30})
+            told = []
+            async for event in talk.jan.runs.create_stream(talk.thread, talk.request()):
+                told.append(event)
+                if event.event == "thread.message.created":
+                    async with talk.stored._store.changing(talk.thread, told[0].data.id) as kept:
+                        kept.run = states.gone(kept.run, "completed")
+            run = await talk.end(told[0].data)
+        assert (names(told)[-1], run.status) == ("thread.run.completed", "completed")
+
+    @pytest.mark.parametrize("status", ["queued", "requires_action"])
+    async def test_who_sets_it_back_by_hand_leaves_no_run_without_an_end(self, talk: Talk, status: str) -> None:
+        async with talk:
+            await talk.say({"say": ["a "] * 5, "rate": 30})
+            told = []
+            async for event in talk.jan.runs.create_stream(talk.thread, talk.request()):
+                told.append(event)
+                if event.event == "thread.message.created":
+                    async with talk.stored._store.changing(talk.thread, told[0].data.id) as kept:
+                        kept.run = kept.run.model_copy(update={"status": status})
+            assert (await talk.end(told[0].data)).status == "completed"
+            assert await talk.answers() == [("completed", "a " * 5)]

@@ -63,6 +63,23 @@ class TestMessages:
             await talk.say("far too long ago", "12345", "67890")
             assert await self.ids(talk) == ["12345", "67890"]
 
+    @pytest.mark.parametrize("instructions", ["", "Be kind."])
+    async def test_no_more_than_a_request_can_have(
+        self, talk: Talk, monkeypatch: pytest.MonkeyPatch, instructions: str
+    ) -> None:
+        monkeypatch.setattr(prompt, "MOST", 10)
+        calls = [NotedCall(id="c", name="add", arguments="{}", output="3")] * 3
+        async with talk:
+            await talk.say(*(f"{number}" for number in range(12)))
+            found = await self.ids(talk, Notes(rounds=[Round(calls=calls)]), instructions=instructions)
+            assert found == [f"{number}" for number in range(7 if instructions else 6, 12)]
+            strategy = {"type": "last_messages", "last_messages": 10}
+            found = await self.ids(talk, instructions=instructions, truncation_strategy=strategy)
+            assert len(found) == (9 if instructions else 10)
+            with pytest.raises(InvalidRequest, match="Begin another run") as refused:
+                await self.ids(talk, Notes(rounds=[Round(calls=calls * 3)]))
+            assert "are 10 messages" in refused.value.message
+
     async def test_what_the_run_said_itself_is_left_out(self, talk: Talk) -> None:
         async with talk:
             await talk.say("a", "b")
@@ -107,6 +124,28 @@ class TestParts:
         with pytest.raises(InvalidRequest, match=said) as refused:
             asked(run(), one)
         assert "msg_1" in refused.value.message
+
+    def test_where_nobody_has_said_anything_the_model_begins(self) -> None:
+        empty = {"role": "user", "content": ""}
+        assert asked(run())["messages"] == [empty]
+        assert asked(run(instructions="Greet me."))["messages"] == [
+            {"role": "system", "content": "Greet me."},
+            empty,
+        ]
+
+    def test_a_refusal_is_shown_as_one(self) -> None:
+        from jan_core.schemas.messages import RefusalPart
+
+        refused = message("x", role="assistant").model_copy(update={"content": [RefusalPart(refusal="I will not.")]})
+        found = asked(run(), message("a"), refused, message("b"))["messages"]
+        assert found[1] == {"role": "assistant", "content": [{"type": "refusal", "refusal": "I will not."}]}
+
+    def test_what_is_surely_within_is_so_however_it_is_counted(self) -> None:
+        made = Prompt(run(instructions="Be kind."), Notes(), [message("a" * 100), message("é" * 100)])
+        assert made.surely_within(2_000)
+        assert not made.surely_within(300)
+        assert not Prompt(run(), Notes(), [message("a" * 5_000)]).surely_within(4_000)
+        assert not Prompt(run(tools=[FUNCTION] * 50), Notes(), [message("a")]).surely_within(2_000)
 
 
 class TestSettings:
@@ -171,8 +210,10 @@ class TestSettings:
         assert "max_tokens" not in found
 
     def test_a_parameter_that_no_request_can_have_is_named(self) -> None:
-        with pytest.raises(InvalidRequest, match="seed"):
+        with pytest.raises(InvalidRequest, match='seed: expected an integer, found "three"') as refused:
             asked(run(), message("a"), notes=Notes(parameters={"seed": "three"}))
+        assert (refused.value.param, refused.value.code) == ("seed", "invalid_type")
+        assert "the thread, the assistant or the model" in refused.value.message
 
 
 class TestTheNewest:

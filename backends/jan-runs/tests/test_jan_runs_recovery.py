@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jan_runs import carrying, recovery
+from jan_runs import answering, recovery
 from jan_runs.notes import Notes
 
 from jan_core.schemas.messages import Message
@@ -63,7 +63,7 @@ class TestTakingUp:
     async def test_one_that_was_heard_fails_and_what_it_said_is_kept(
         self, tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(carrying, "FIRST_SECONDS", 0)
+        monkeypatch.setattr(answering, "FIRST_SECONDS", 0)
         script = {"say": ["a ", "b"], "hang": True, "rate": 5}
         talk = await stopped(tmp_path, place, script, heard=True, after="thread.message.delta")
         run, answers, steps = await again(talk, place)

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from jan_core.errors import Conflict, InvalidRequest, JanError, NotFound, Unavailable
+from jan_core.errors import Busy, Conflict, InvalidRequest, JanError, NotFound, Unavailable
 from jan_core.hookspecs import hookimpl
+from jan_core.schemas.assistants import AssistantRequest
 from jan_core.schemas.messages import MessageRequest
 from jan_core.schemas.runs import (
+    RunsQuery,
     RunStepQuery,
     RunStepsQuery,
     RunUpdate,
@@ -18,12 +20,19 @@ from jan_core.schemas.runs import (
     ToolOutputsRequest,
 )
 from jan_core.schemas.threads import ThreadsQuery
+from jan_core.testing.contract.run_grammar import story
+from jan_core.testing.memory_messages import _STORAGES
 from tests.conversations import under
 from tests.parts import part, until
 
 from .conftest import FUNCTION, Talk, names, scripted, text_of
 
 pytestmark = pytest.mark.anyio
+
+
+def names_once(told: list[str]) -> list[str]:
+    """The names of events, with those deltas as one that follow each other."""
+    return [name for name, before in zip(told, ["", *told], strict=False) if name != before]
 
 
 def user(text: str) -> dict[str, Any]:
@@ -132,15 +141,86 @@ async def test_what_the_new_thread_sets_counts(talk: Talk) -> None:
             assert (run.model, run.temperature) == ("other", 0.5)
 
 
-async def test_a_stream_that_is_asked_for_again_tells_how_it_ended(talk: Talk) -> None:
+@pytest.mark.parametrize("goes_on", [False, True])
+async def test_a_stream_that_is_asked_for_again_tells_the_same(talk: Talk, goes_on: bool) -> None:
+    async with talk:
+        await talk.say(scripted(say=["hello ", "you"], rate=20))
+        asking = asyncio.create_task(under("key", talk.events))
+        if goes_on:
+            await until(lambda: talk.engine.open == 1)
+        else:
+            await asyncio.wait([asking])
+        again = story(await under("key", talk.events))
+        first = story(await asking)
+        assert names_once(again.names) == names_once(first.names)
+        assert (again.run, again.steps, again.messages) == (first.run, first.steps, first.messages)
+        assert len(talk.engine.asked) == 1
+
+
+async def test_a_stream_that_is_asked_for_again_when_its_thread_goes(talk: Talk) -> None:
+    async with talk:
+        await talk.say(scripted(say=["a"], hang=True))
+        run = await under("key", talk.run)
+        asking = asyncio.create_task(under("key", talk.events))
+        await until(lambda: len(talk.stored._loop._going[run.id].turns) == 1)
+        await talk.jan.threads.delete(talk.thread)
+        with pytest.raises(NotFound) as gone:
+            await asking
+        assert gone.value.code == "thread_not_found"
+
+
+async def test_a_repeated_request_needs_no_assistant(talk: Talk) -> None:
     async with talk:
         await talk.say("hello")
-        first = await under("key", talk.events)
-        again = await under("key", talk.events)
-        assert names(again) == ["thread.run.created", "thread.run.completed"]
-        assert again[0].data.id == again[1].data.id == first[0].data.id
-        assert again[0].data.status == "queued"
-        assert len(talk.engine.asked) == 1
+        tutor = await talk.jan.assistants.create(AssistantRequest(model="scripted"))
+        body = ThreadRunRequest.model_validate({"assistant_id": tutor.id, "thread": {"messages": [user("hello")]}})
+        first = await under("key", lambda: talk.run(assistant_id=tutor.id))
+        both = await under("key", lambda: talk.jan.runs.create_thread(body))
+        await talk.jan.assistants.delete(tutor.id)
+        assert await under("key", lambda: talk.run(assistant_id=tutor.id)) == first
+        assert await under("key", lambda: talk.jan.runs.create_thread(body)) == both
+        with pytest.raises(Conflict):
+            await under("key", talk.run)
+        with pytest.raises(NotFound):
+            await talk.run(assistant_id=tutor.id)
+
+
+async def test_who_leaves_a_new_thread_at_once_listens_no_more(talk: Talk) -> None:
+    async with talk:
+        body = ThreadRunRequest.model_validate(
+            {"assistant_id": "jan", "thread": {"messages": [user(scripted(say=["a"], hang=True))]}}
+        )
+        told = talk.jan.runs.create_thread_stream(body)
+        made = await anext(told)
+        assert made.event == "thread.created"
+        await told.aclose()
+        talk.thread = made.data.id
+        (run,) = talk.place.runs[talk.thread]
+        turn = talk.stored._loop._going[run].turn
+        assert turn is None or len(turn.feed) == 0
+        await talk.jan.runs.cancel(talk.thread, run)
+        assert (await talk.end(run)).status == "cancelled"
+
+
+async def test_a_thread_that_is_deleted_while_it_is_given_messages(talk: Talk) -> None:
+    async with talk:
+        thread = await talk.say("hello")
+        really = talk.jan.messages.put
+
+        async def slow(message: Any) -> None:
+            await really(message)
+            if text_of(message) == "m2":
+                await talk.jan.threads.delete(thread)
+                await talk.jan.reconciler.settled()
+                await really(message)  # as one that was on its way to the disk
+
+        talk.jan.messages.put = slow
+        with pytest.raises(NotFound) as gone:
+            await talk.run(additional_messages=[user(f"m{number}") for number in range(5)])
+        assert gone.value.code == "thread_not_found"
+        assert thread not in talk.place.runs
+        stored = _STORAGES[talk.root]
+        assert thread not in stored
 
 
 async def test_who_leaves_while_a_run_begins_leaves_it_going(talk: Talk) -> None:
@@ -175,8 +255,18 @@ async def test_outputs_of_tools(talk: Talk) -> None:
         told = [one async for one in jan.runs.submit_tool_outputs_stream(talk.thread, run.id, outputs(call.id))]
         assert names(told)[:2] == ["thread.run.step.completed", "thread.run.queued"]
         assert names(told)[-1] == "thread.run.completed"
-        with pytest.raises(InvalidRequest):
-            await jan.runs.submit_tool_outputs(talk.thread, run.id, outputs(call.id))
+        again = [one async for one in jan.runs.submit_tool_outputs_stream(talk.thread, run.id, outputs(call.id))]
+        assert names_once(story(again, resumed=True).names) == names_once(story(told, resumed=True).names)
+        assert (
+            again[-1].data == told[-1].data == await jan.runs.submit_tool_outputs(talk.thread, run.id, outputs(call.id))
+        )
+        others = ToolOutputsRequest(tool_outputs=[ToolOutput(tool_call_id=call.id, output="eight")])
+        with pytest.raises(InvalidRequest) as refused:
+            await jan.runs.submit_tool_outputs(talk.thread, run.id, others)
+        assert (refused.value.code, refused.value.param) == ("run_not_waiting", "run_id")
+        with pytest.raises(InvalidRequest) as refused:
+            await jan.runs.cancel(talk.thread, run.id)
+        assert (refused.value.code, refused.value.param) == ("run_ended", "run_id")
         assert await talk.answers() == [("completed", "seven ")]
         steps = await talk.steps(run)
         page = await jan.runs.list_steps(talk.thread, run.id, RunStepsQuery(limit=1))
@@ -267,3 +357,26 @@ async def test_a_new_thread_goes_where_its_run_cannot_be_stored(talk: Talk) -> N
         run = await under("key", lambda: talk.jan.runs.create_thread(body))
         assert run.thread_id == thread
         assert await threads(talk) == [thread]
+
+
+async def test_more_runs_than_may_go_on_are_refused_and_leave_nothing(talk: Talk) -> None:
+    async with talk:
+        threads = [await talk.say({"wait": 60}) for _ in range(3)]
+        talk.stored._most_at_once = 2
+        first, second = [await talk.jan.runs.create(thread, talk.request()) for thread in threads[:2]]
+        with pytest.raises(Busy) as refused:
+            await talk.jan.runs.create(threads[2], talk.request())
+        assert int(refused.value.headers["Retry-After"]) > 0
+        before = (await talk.jan.threads.list(ThreadsQuery())).data
+        with pytest.raises(Busy):
+            await talk.jan.runs.create_thread(ThreadRunRequest.model_validate({"assistant_id": "jan"}))
+        assert (await talk.jan.threads.list(ThreadsQuery())).data == before
+        assert (await talk.jan.runs.list(threads[2], RunsQuery())).data == []
+        for thread, run in zip(threads, (first, second), strict=False):
+            talk.thread = thread
+            await talk.jan.runs.cancel(thread, run.id)
+            await talk.end(run)
+        talk.thread = threads[2]
+        third = await talk.jan.runs.create(threads[2], talk.request())
+        await talk.jan.runs.cancel(threads[2], third.id)
+        await talk.end(third)

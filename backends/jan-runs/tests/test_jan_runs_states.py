@@ -110,3 +110,22 @@ class TestOverdue:
         assert states.overdue(run(status=status, expires_at=now() - 1)) is waits
         assert not states.overdue(run(status=status, expires_at=now() + 60))
         assert not states.overdue(run(status=status))
+
+
+class TestEnding:
+    @pytest.mark.parametrize("before", [status for status, after in states.LEGAL.items() if after])
+    def test_every_run_can_end_as_failed_but_one_that_is_cancelled(self, before: str) -> None:
+        if before == "cancelling":
+            with pytest.raises(ValueError, match="cannot become"):
+                states.ending(run(status=before), "failed")
+        else:
+            found = states.ending(run(status=before), "failed")
+            assert "failed" in states.LEGAL[found.status]
+
+    def test_one_that_can_end_so_stays_where_it_is(self) -> None:
+        one = run(status="requires_action")
+        assert states.ending(one, "expired") is one
+
+    def test_one_that_has_ended_has_no_other_end(self) -> None:
+        with pytest.raises(ValueError, match="is completed"):
+            states.ending(run(status="completed"), "failed")

@@ -116,6 +116,16 @@ class TestOutputsGiven:
         with pytest.raises(InvalidRequest, match=status):
             steps.outputs_given(kept(status), outputs("call_1"))
 
+    @pytest.mark.parametrize("request_", [{}, {"rounds": "no"}, {"rounds": []}])
+    def test_one_whose_notes_are_damaged_takes_none_and_says_what_to_do(self, request_: dict[str, Any]) -> None:
+        one = waiting()
+        one.request = request_
+        before = one.model_dump()
+        with pytest.raises(InvalidRequest, match="Cancel it") as refused:
+            steps.outputs_given(one, outputs("call_1", "call_2"))
+        assert (refused.value.code, refused.value.param) == ("run_damaged", "run_id")
+        assert one.model_dump() == before
+
 
 class TestEnded:
     def test_what_is_in_progress_ends_with_the_run(self) -> None:
@@ -150,6 +160,24 @@ class TestEnded:
     def test_a_wish_to_cancel_goes_before_every_other_end(self) -> None:
         one = kept("cancelling", SAYS)
         assert names(steps.ended(one, "completed")) == ["thread.run.step.completed", "thread.run.cancelled"]
+
+    def test_one_that_was_found_elsewhere_goes_through_what_lies_between(self) -> None:
+        one = kept("queued", SAYS)
+        assert names(steps.ended(one, "completed")) == ["thread.run.step.completed", "thread.run.completed"]
+        assert one.run.started_at is not None
+
+    def test_damaged_notes_keep_no_run_from_its_end(self) -> None:
+        one = kept("in_progress", SAYS)
+        one.request = {"rounds": "no"}
+        steps.ended(one, "failed", error=RunError(code="server_error", message="x"), usage=USED)
+        assert (one.run.usage, one.request) == (USED, {})
+
+    def test_a_step_may_fail_in_a_run_that_does_not(self) -> None:
+        one = kept("in_progress", ToolCallsDetails(tool_calls=[]))
+        steps.ended(one, "incomplete", reason="max_completion_tokens", cut=RunError(code="server_error", message="cut"))
+        assert (one.run.status, one.run.last_error, one.steps[0].status) == ("incomplete", None, "failed")
+        assert one.steps[0].last_error is not None
+        assert one.steps[0].last_error.message == "cut"
 
     def test_calls_that_are_waited_for_took_what_was_noted(self) -> None:
         one = waiting()

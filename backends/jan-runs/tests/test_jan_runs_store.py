@@ -48,6 +48,17 @@ class TestBegin:
         with pytest.raises(Conflict):
             await store.begin(kept("run_3"), Once("key", "another"))
 
+    async def test_what_was_begun_is_found_by_its_key_alone(self) -> None:
+        store = InMemory()
+        assert await store.begun(ONCE) is None
+        await store.begin(kept(), ONCE)
+        await ended(store, "run_1")
+        found = await store.begun(ONCE)
+        assert found is not None
+        assert (found.run.id, found.run.status) == ("run_1", "queued")
+        with pytest.raises(Conflict):
+            await store.begun(Once("key", "another"))
+
 
 class TestChanging:
     async def test_one_change_after_the_other(self) -> None:

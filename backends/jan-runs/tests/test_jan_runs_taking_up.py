@@ -8,8 +8,10 @@ import pytest
 from jan_runs import taking_up
 from jan_runs.notes import Notes
 
+from jan_core.errors import InvalidRequest
 from jan_core.ids import now
 from jan_core.schemas.messages import Message, MessageRequest
+from jan_core.schemas.runs import KeptRun
 from tests.parts import until
 
 from .conftest import FUNCTION, Place, Talk, scripted, text_of
@@ -65,15 +67,22 @@ async def test_what_somebody_carries_on_is_left_alone(tmp_path: Path, place: Pla
         await until(lambda: second.stored._loop.carries(run.id))
 
 
-async def test_only_a_few_at_a_time(tmp_path: Path, place: Place) -> None:
+async def test_those_that_take_long_hold_up_no_other(tmp_path: Path, place: Place) -> None:
+    left = []
     async with Talk(tmp_path, place) as first:
         for _ in range(10):
-            await first.say(scripted(say=["a"], hang=True))
-            await first.run()
+            left.append((await first.say(scripted(say=["a"], hang=True)), (await first.run()).id))
+            await until(lambda: first.stored._loop.saying(left[-1][1]) is not None)
+    for thread, run in left[:5]:
+        kept = KeptRun.model_validate_json(place.runs[thread][run])
+        kept.run.status = "cancelling"
+        place.runs[thread][run] = kept.model_dump_json()
     async with Talk(tmp_path, place) as second:
-        await until(lambda: len(second.stored._taking_up._taken) == 10)
-        await asyncio.sleep(0.2)
-        assert len(second.stored._loop._going) == taking_up.AT_ONCE
+        async with asyncio.timeout(20):
+            for second.thread, run in left[:5]:
+                while (await second.jan.runs.retrieve(second.thread, run)).status != "cancelled":
+                    await asyncio.sleep(0.01)
+        await until(lambda: len(second.stored._loop._going) == 5)
 
 
 async def test_one_that_waits_for_the_client_goes_on_waiting_until_it_expires(tmp_path: Path, place: Place) -> None:
@@ -128,3 +137,41 @@ async def test_what_cannot_be_read_is_told_and_passed_over(
         store.read = read  # type: ignore[method-assign, assignment]
         await until(lambda: second.stored._loop.carries(run))
     assert f"looking at the run {run} failed: OSError" in caplog.text
+
+
+async def test_what_can_never_be_read_is_told_once(
+    tmp_path: Path, place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Talk(tmp_path, place)
+    run = await left_behind(first)
+    caplog.set_level(logging.WARNING)
+    looks: list[str] = []
+    async with Talk(tmp_path, place) as second:
+
+        async def read(thread_id: str, run_id: str) -> object:
+            looks.append(run_id)
+            raise InvalidRequest("line 3 is no JSON")
+
+        second.stored._store.read = read  # type: ignore[method-assign, assignment]
+        await until(lambda: len(looks) > 5)
+    assert caplog.text.count(f"looking at the run {run} failed: line 3 is no JSON") == 1
+
+
+async def test_a_run_that_is_given_its_messages_is_left_to_who_does_so(tmp_path: Path, place: Place) -> None:
+    async with Talk(tmp_path, place) as first, Talk(tmp_path, place) as second:
+        await first.say("hello")
+        stored: list[str] = []
+        really = first.jan.messages.put
+
+        async def slow(message: Message) -> None:
+            stored.append(text_of(message))
+            await asyncio.sleep(0.1)
+            await really(message)
+
+        first.jan.messages.put = slow
+        second.jan.messages.put = slow
+        more = [{"role": "user", "content": f"m{number}"} for number in range(5)]
+        run = await first.run(additional_messages=more)
+        assert stored == ["m0", "m1", "m2", "m3", "m4"]
+        await first.end(run)
+        assert [text_of(one) for one in await first.messages()] == ["hello", *stored[:5], "m4 "]

@@ -32,6 +32,21 @@ WEATHER = {
     },
 }
 
+ENDLESS = {
+    "response_format": {
+        "type": "json_schema",
+        "json_schema": {
+            "name": "numbers",
+            "schema": {
+                "type": "object",
+                "properties": {"numbers": {"type": "array", "items": {"type": "integer"}, "minItems": 400}},
+                "required": ["numbers"],
+            },
+        },
+    }
+}
+"""An answer that the model does not end by itself before the context is full."""
+
 
 class Real(Talk):
     """A talk with the model of the root."""
@@ -81,10 +96,40 @@ async def test_a_long_thread_is_shortened_until_it_fits(root: Path) -> None:
         assert 512 / 4 < run.usage.prompt_tokens <= 512 * 3 / 4
 
 
+@pytest.mark.parametrize("sentences", [20, 25, 27])
+async def test_a_growing_thread_leaves_room_for_every_answer(root: Path, sentences: int) -> None:
+    async with Real(root) as talk:
+        await talk.say(
+            *[f"Sentence {number} of a long, long story about the sea." for number in range(sentences)],
+            "Tell me a long story.",
+        )
+        run = await talk.end(await talk.run())
+        # All of it would fit, but hardly an answer with it.
+        assert run.status in ("completed", "incomplete")
+        assert run.usage is not None
+        assert 512 / 4 < run.usage.prompt_tokens <= 512 * 3 / 4
+        assert run.status == "completed" or run.usage.completion_tokens >= 512 / 4
+
+
+async def test_while_others_answer_a_run_is_queued(root: Path) -> None:
+    async with Real(root, 2048) as talk:
+        await talk.say("Count from one to a thousand.")
+        first = (talk.thread, (await talk.run(**ENDLESS)).id)
+        async with asyncio.timeout(60):
+            while not await talk.answers():
+                await asyncio.sleep(0.01)
+        await talk.say("Hi.")
+        run = await talk.run(max_prompt_tokens=1_000)  # so that its tokens are counted, beside the answer
+        await asyncio.sleep(0.3)
+        assert (await talk.jan.runs.retrieve(talk.thread, run.id)).status == "queued"
+        await talk.jan.runs.cancel(*first)
+        assert (await talk.end(run)).status in ("completed", "incomplete")
+
+
 async def test_a_cancelled_answer_frees_the_slot(root: Path) -> None:
     async with Real(root, 2048) as talk:
         await talk.say("Count from one to a thousand.")
-        started = await talk.run()
+        started = await talk.run(**ENDLESS)
         async with asyncio.timeout(60):
             while not await talk.answers():
                 await asyncio.sleep(0.01)

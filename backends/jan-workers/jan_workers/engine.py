@@ -82,7 +82,7 @@ class WorkerEngine(Engine):
             location: the model.
             task: the worker's word for it, such as `chat`.
             body: what the task takes, in the engine's own format.
-            slots: how many answers are computed at once, 1 to the model's slots.
+            slots: how many answers are computed at once, 1 to the model's slots; 0 for what is done beside them.
             purpose: see `parameters`.
 
         Raises:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic_core import to_json
 
+from jan_core import call
 from jan_core.errors import EngineError, InvalidRequest, JanError
 from jan_workers.memory import process_memory
 from jan_workers.model_json import template_at
@@ -54,6 +55,8 @@ class LoadedModel:
         self.estimate = engine.estimate(location, purpose)
         self.keep_alive = _keep_alive(location, settings)
         self.slots = Slots(self.given["slots"], settings.queue, location.id)
+        self.beside = Slots(self.given["slots"], settings.queue, location.id)
+        """What needs no slot, such as counting tokens, has a queue of its own: it does not wait for answers."""
         self.used = time.monotonic()
         self.worker: WorkerProcess | None = None
         self._workers = engine.workers
@@ -76,7 +79,7 @@ class LoadedModel:
     @property
     def in_use(self) -> bool:
         """True while a request runs or waits, and while it is being loaded."""
-        return self._loading is not None or self.slots.busy > 0 or self.slots.waiting > 0
+        return self._loading is not None or any(one.busy or one.waiting for one in (self.slots, self.beside))
 
     @property
     def pinned(self) -> bool:
@@ -196,14 +199,16 @@ class LoadedModel:
         Args:
             task: the worker's word for what to do, such as `chat`.
             body: what the task takes, in the engine's own format.
-            slots: how many answers are computed at once, 1 to the model's slots.
+            slots: how many answers are computed at once, 1 to the model's slots; 0 where no answer is, such as where
+                tokens are counted: it is done beside the answers under way.
 
         Raises:
             Busy: the queue is full.
             EngineError: the worker died; the next request starts another.
         """
         self.used = time.monotonic()
-        await self.slots.take(slots)
+        queue, taken = (self.slots, slots) if slots else (self.beside, 1)
+        await queue.take(taken)
         began = time.monotonic()
         given_back = False
 
@@ -213,7 +218,7 @@ class LoadedModel:
                 given_back = True
                 self.used = time.monotonic()
                 self._unused = False
-                self.slots.give_back(slots, self.used - began)
+                queue.give_back(taken, self.used - began)
                 self._became_idle()
 
         told = to_json(body)
@@ -223,6 +228,8 @@ class LoadedModel:
             except BaseException:
                 give_back()
                 raise
+            if slots:
+                call.begun()
             generation = worker.generate(task, told, give_back)
             try:
                 async with AsyncExitStack() as stack:

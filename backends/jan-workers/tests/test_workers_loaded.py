@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from jan_workers.loaded import RETRY_SECONDS
 
+from jan_core import call
 from jan_core.errors import Busy, EngineError, InvalidRequest, Unavailable
 
 pytestmark = pytest.mark.anyio
@@ -69,6 +70,45 @@ async def test_slots_are_given_back_by_who_leaves_and_the_queue_is_bounded(bench
         assert int(refused.value.headers["Retry-After"]) >= 1
         await going.aclose()
         assert await asyncio.gather(*waiting) == [[0], [1]]
+
+
+async def test_what_needs_no_slot_waits_for_no_answer_and_its_queue_is_bounded(bench: Bench) -> None:
+    made = bench(queue=1)
+    async with made.workers:
+        here = made.location(slots=1)
+        going = await made.begin(here)
+        asking = asyncio.create_task(made.say(here))
+        await made.until(lambda: made.model(here).slots.waiting == 1)
+        assert await made.say(here, "counted", slots=0) == ["counted"]
+        beside = await made.begin(here, slots=0)
+        waiting = asyncio.create_task(made.say(here, "later", slots=0))
+        await made.until(lambda: made.model(here).beside.waiting == 1)
+        with pytest.raises(Busy):
+            await made.say(here, slots=0)
+        await going.aclose()
+        assert await asking == ["hi"]
+        assert made.model(here).in_use
+        await beside.aclose()
+        assert await waiting == ["later"]
+        await made.until(lambda: not made.model(here).in_use)
+
+
+async def test_whoever_waited_is_told_when_the_model_begins(bench: Bench) -> None:
+    made, told = bench(), []
+
+    async def ask(name: str, slots: int = 1) -> None:
+        call.enter(call.Call(name, on_begun=lambda: told.append(name)))
+        await made.say(here, slots=slots)
+
+    async with made.workers:
+        here = made.location(slots=1)
+        going = await made.begin(here)
+        asking = asyncio.create_task(ask("answered"))
+        await asyncio.create_task(ask("counted", 0))
+        assert told == []
+        await going.aclose()
+        await asking
+    assert told == ["answered"]
 
 
 @POSIX

@@ -143,6 +143,14 @@ class ChatContract(ChatStreaming, ChatRefusing):
             same("tokens written while counting", context.completion_tokens or 0, 0)
             same(f"the tokens of {said!r}", made, (await case.answer(said))["usage"]["prompt_tokens"])
 
+    @clause(optional="context_length")
+    async def test_30_the_context_is_told(self, case: ChatCase) -> None:
+        """`context_length` tells how many tokens prompt and answer may have together, the same for every prompt."""
+        told = await case.ask("chat.context_length", await case.body(self.long))
+        usage = (await case.answer(self.long))["usage"]
+        holds(usage["total_tokens"] <= told, f"an answer has {usage['total_tokens']} tokens, where {told} are told")
+        same("what is told of another prompt", await case.ask("chat.context_length", await case.body("a")), told)
+
     @clause(optional="template")
     async def test_27_the_prompt_is_shown(self, case: ChatCase) -> None:
         """`template` shows the prompt: each message's text, in the order of the conversation."""

@@ -97,7 +97,7 @@ class ChatRefusing(OfChat):
         body = await case.body("hello", model="no-such-model")
         await case.refused(ModelNotFound, "chat.create", body, **expected)
         await self._stream_refused(case, ModelNotFound, {"model": "no-such-model"}, expected)
-        for name in ("count_tokens", "template"):
+        for name in ("count_tokens", "context_length", "template"):
             if case.tested.supports(name):
                 await case.refused(ModelNotFound, f"chat.{name}", body, **expected)
         status, told = await case.send("POST", PATH, await case.fields("hello", model="no-such-model"))

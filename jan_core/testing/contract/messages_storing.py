@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Any
 
-from jan_core.errors import Conflict
+from jan_core.errors import Conflict, NotFound
 from jan_core.schemas.messages import Message, MessageRequest, MessagesQuery, MessageUpdate
 from jan_core.testing.contract.case import holds, same, settled, written
 from jan_core.testing.contract.clauses import clause
@@ -235,6 +236,32 @@ class MessagesStoring(OfMessages):
         holds(set(texts) <= {"last", *map(str, range(40))}, f"there is what nobody said: {texts}")
         await self._under_keys(case)
 
+    @clause(optional="repeated")
+    async def test_29_what_was_answered_before_is_found(self, case: MessagesCase) -> None:
+        """`repeated` gives what `create` answered under the key before, and stores nothing; None where it did not."""
+        thread, other = await case.thread(), await case.thread()
+        first = await case.say(thread, "once", key="k")
+        await case.say(thread, "without a key")
+        once = MessageRequest(role="user", content="once")
+        for id in (thread, other):
+            same("what is found without a key", await case.ask("messages.repeated", id, once), None)
+            same("what is found of a new key", await case.ask("messages.repeated", id, once, key="l"), None)
+        same("what is found elsewhere", await case.ask("messages.repeated", other, once, key="k"), None)
+        await case.ask("messages.update", thread, first["id"], MessageUpdate(metadata={"later": "yes"}))
+        async with case.again() as elsewhere:
+            for one in (case, elsewhere):
+                same("what is found, after a change", await _repeated(one, thread, once), first)
+        await case.ask("messages.delete", thread, first["id"])
+        same("what is found, after its deletion", await _repeated(case, thread, once), first)
+        expected = {"code": "idempotency_conflict", "status": 409, "key": "k"}
+        body = MessageRequest(role="user", content="another")
+        await case.refused(Conflict, "messages.repeated", thread, body, **expected)
+        same("the messages", await case.texts(thread), ["without a key"])
+        same("the messages elsewhere", await case.texts(other), [])
+        await case.ask("threads.delete", thread)
+        expected = {"code": "thread_not_found", "status": 404, "key": "k"}
+        await case.refused(NotFound, "messages.repeated", thread, once, **expected)
+
     async def _under_keys(self, case: MessagesCase) -> None:
         """Give up creations that have a key, and repeat them."""
         thread = await case.thread()
@@ -255,3 +282,8 @@ class MessagesStoring(OfMessages):
             own = [text for text in texts if text.startswith(f"{writer}-")]
             same(f"what the writer {writer} stored", own, [f"{writer}-{number}" for number in range(EACH)])
         same("how many there are", len(texts), WRITERS * EACH)
+
+
+async def _repeated(case: MessagesCase, thread: str, body: MessageRequest) -> dict[str, Any] | None:
+    found = await case.ask("messages.repeated", thread, body, key="k")
+    return None if found is None else dict(written(found))

@@ -184,6 +184,7 @@ class Teller:
         self._status = "requires_action" if resumed else ""
         self._step: dict[str, Any] | None = None
         self._message: dict[str, Any] | None = None
+        self._parts: list[tuple[str, str]] = []
         self._calls: list[dict[str, Any]] = []
         self._begun = ""
 
@@ -349,7 +350,7 @@ class Teller:
             holds(self._message is None, "another message has not ended")
             holds(message["id"] not in self.story.messages, "this message was there before")
             same("the content of a message that begins", message["content"], [])
-            self._message, self._begun = message, "thread.message"
+            self._message, self._begun, self._parts = message, "thread.message", []
             self.story.pieces[message["id"]] = []
         elif what == "in_progress":
             same("what was created before", self._begun, "thread.message")
@@ -359,8 +360,8 @@ class Teller:
             holds(self._message is not None, "no message is going on")
             assert self._message is not None
             same("which message ends", message["id"], self._message["id"])
-            texts = [part["text"]["value"] for part in message["content"] if part["type"] == "text"]
-            same("the text, against the deltas", "".join(texts), "".join(self.story.pieces[message["id"]]))
+            parts = [(part["type"], _text_of(part)) for part in message["content"] if _text_of(part)]
+            same("the parts, against the deltas", parts, [part for part in self._parts if part[1]])
             self._message = None
         self.story.messages[message["id"]] = message
 
@@ -369,8 +370,17 @@ class Teller:
         assert self._message is not None
         same("the message of the delta", told["id"], self._message["id"])
         for part in told["delta"].get("content") or ():
-            same("the part that the delta is of", (part["index"], part["type"]), (0, "text"))
-            self.story.pieces[told["id"]].append(part["text"]["value"])
+            index, kind, text = part["index"], part["type"], _text_of(part)
+            if index == len(self._parts):
+                self._parts.append((kind, ""))
+            same("the part that the delta is of", (index, kind), (len(self._parts) - 1, self._parts[-1][0]))
+            self._parts[-1] = (kind, self._parts[-1][1] + text)
+            if kind == "text":
+                self.story.pieces[told["id"]].append(text)
+
+
+def _text_of(part: dict[str, Any]) -> str:
+    return str(part["refusal"] if part["type"] == "refusal" else part["text"]["value"])
 
 
 def _without_output(function: dict[str, Any]) -> dict[str, Any]:

@@ -285,7 +285,7 @@ class RunsBeginning(OfRuns):
             same("the thread of the run", heard.run["thread_id"], heard.thread["id"])
             same("the status of the run", heard.run["status"], "completed")
         bare = written(await case.ask("runs.create_thread", case.thread_run({"assistant_id": usual, "tools": []})))
-        await case.until(bare["thread_id"], bare["id"], "completed", "failed")
+        await case.ended(bare["thread_id"], bare["id"])
         before = (await case.ask("threads.list", ThreadsQuery(limit=100))).data
         for fields, status in (
             ({"assistant_id": "nobody"}, 404),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from jan_core.testing.contract.case import holds, same, settled
 from jan_core.testing.contract.clauses import clause
 from jan_core.testing.contract.run_grammar import message_stands
-from jan_core.testing.contract.runs_case import LONG, OfRuns, RunsCase, script, text_of
+from jan_core.testing.contract.runs_case import LONG, SOON, OfRuns, RunsCase, script, text_of
 
 _PICTURE = "data:image/png;base64,iVBORw0KGgo="
 
@@ -25,6 +26,13 @@ class RunsGoing(OfRuns):
         holds(run["completed_at"] >= run["started_at"], "it was completed before it started")
         heard = await case.hear(await case.thread("hello"))
         same("the statuses", heard.statuses, ["queued", "in_progress", "completed"])
+        thread = await case.thread(script(wait=SOON, say=["a"]))
+        made = await case.begin(thread)
+        await asyncio.sleep(0.1)
+        same("the run, while the model has no room", await case.read(thread, made["id"]), made)
+        await case.cancel(thread, made["id"])
+        run = await case.ended(thread, made["id"], "cancelled")
+        same("when it started, where the model never began", run["started_at"], None)
 
     @clause
     async def test_15_the_answer_is_a_message(self, case: RunsCase) -> None:

@@ -7,6 +7,7 @@ import random
 from typing import Any
 
 from jan_core.errors import Conflict, InvalidRequest
+from jan_core.schemas.assistants import AssistantRequest
 from jan_core.schemas.runs import (
     FunctionStepCall,
     FunctionStepCallBody,
@@ -147,6 +148,18 @@ class RunsStoring(OfRuns):
         same("the answer to a repetition that makes a thread", made[1], made[0])
         await case.ended(made[0]["thread_id"], made[0]["id"])
         same("the threads", len((await case.ask("threads.list", ThreadsQuery(limit=100))).data), 3)
+        await self._told_again(case)
+
+    async def _told_again(self, case: RunsCase) -> None:
+        """Listen under a key, and again when the assistant is gone."""
+        thread = await case.thread("hello")
+        made = await case.ask("assistants.create", AssistantRequest(model="scripted"))
+        asked = {"key": "h", "assistant_id": made.id, "stream": True}
+        first = story(await case.heard(thread, **asked))
+        await case.ask("assistants.delete", made.id)
+        again = story(await case.heard(thread, **asked))
+        same("the run that is told again", again.run, first.run)
+        same("its steps and messages", (again.steps, again.messages), (first.steps, first.messages))
 
     @clause
     async def test_59_a_key_with_another_body(self, case: RunsCase) -> None:

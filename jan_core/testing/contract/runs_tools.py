@@ -8,7 +8,7 @@ from typing import Any
 
 from jan_core.errors import InvalidRequest
 from jan_core.schemas.runs import ToolOutputsRequest
-from jan_core.testing.contract.case import holds, same
+from jan_core.testing.contract.case import holds, same, settled
 from jan_core.testing.contract.clauses import clause
 from jan_core.testing.contract.objects_case import body_of
 from jan_core.testing.contract.run_grammar import story
@@ -89,26 +89,34 @@ class RunsTools(OfRuns):
 
     @clause
     async def test_26_outputs_that_nobody_waits_for(self, case: RunsCase) -> None:
-        """Outputs for a run that waits for none, because they came already or it ended, are refused: 400."""
+        """Outputs for a run that waits for none are refused, 400; those that it was given before change nothing."""
         thread, run, calls = await case.waiting()
         outputs = dict.fromkeys(calls, script(say=["a", "b"], rate=20))
         await case.submit(thread, run["id"], outputs)
-        body = body_of(ToolOutputsRequest, outputs_of(outputs))
+        others = body_of(ToolOutputsRequest, outputs_of(dict.fromkeys(calls, "others")))
         expected = {"code": "run_not_waiting", "status": 400}
-        await case.refused(InvalidRequest, "runs.submit_tool_outputs", thread, run["id"], body, **expected)
-        await case.ended(thread, run["id"])
-        await case.refused(InvalidRequest, "runs.submit_tool_outputs", thread, run["id"], body, **expected)
+        await case.refused(InvalidRequest, "runs.submit_tool_outputs", thread, run["id"], others, **expected)
+        same("the run that is given them again", (await case.submit(thread, run["id"], outputs))["id"], run["id"])
+        ended = await case.ended(thread, run["id"])
+        await case.refused(InvalidRequest, "runs.submit_tool_outputs", thread, run["id"], others, **expected)
+        same("the run that is given them after its end", await case.submit(thread, run["id"], outputs), ended)
+        heard = story(await case.submit_heard(thread, run["id"], outputs), resumed=True)
+        same("the run that is told again", heard.run, ended)
         same("the messages", (await case.texts(thread))[1:], ["ab"])
         answering, going = await case.answering()
-        await case.refused(InvalidRequest, "runs.submit_tool_outputs", answering, going["id"], body, **expected)
-        thread, run, calls = await case.waiting()
-        outputs = dict.fromkeys(calls, "once")
+        await case.refused(InvalidRequest, "runs.submit_tool_outputs", answering, going["id"], others, **expected)
         async with case.again() as other:
-            asked = [one.submit(thread, run["id"], outputs) for one in (case, other, case, other)]
+            apps = (case, other, case, other)
+            thread, run, calls = await case.waiting()
+            asked = [one.submit(thread, run["id"], dict.fromkeys(calls, f"{n}")) for n, one in enumerate(apps)]
             found = await asyncio.gather(*asked, return_exceptions=True)
-        same("how many of four at once were taken", sum(isinstance(one, dict) for one in found), 1)
-        await case.ended(thread, run["id"])
-        same("the messages of the four", (await case.texts(thread))[1:], ["once "])
+            same("how many of four at once were taken", sum(isinstance(one, dict) for one in found), 1)
+            await case.ended(thread, run["id"])
+            same("how many answers there are", len(await case.texts(thread)), 2)
+            thread, run, calls = await case.waiting()
+            await settled([one.submit(thread, run["id"], dict.fromkeys(calls, "once")) for one in apps])
+            await case.ended(thread, run["id"])
+        same("the messages of the four that were the same", (await case.texts(thread))[1:], ["once "])
 
     @clause
     async def test_27_what_is_demanded_is_demanded_once(self, case: RunsCase) -> None:

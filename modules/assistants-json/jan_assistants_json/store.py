@@ -166,11 +166,14 @@ class AssistantsJson(Assistants):
     async def layers(self, assistant_id: str) -> Sequence[SettingsLayer]:
         with answered(_which(assistant_id, "cannot be read"), param="assistant_id"):
             record = await self._find(assistant_id)
-            return await self._read(self._layers, assistant_id, record.folder)
+            try:
+                return self._layers(assistant_id, record.folder, at_once=True)
+            except BlockingIOError:
+                return await self._read(self._layers, assistant_id, record.folder)
 
     async def _find(self, assistant_id: str) -> Record[Assistant]:
         try:
-            record = self._files.find(assistant_id, may_read=False)
+            record = self._files.find_at_once(assistant_id)
         except Unread:
             record = await self._read(partial(self._files.find, assistant_id, may_read=True))
         if record is None:
@@ -313,13 +316,13 @@ class AssistantsJson(Assistants):
         except OSError:
             return None
 
-    def _layers(self, assistant_id: str, folder: str) -> Sequence[SettingsLayer]:
+    def _layers(self, assistant_id: str, folder: str, *, at_once: bool = False) -> Sequence[SettingsLayer]:
         path, model = os.path.join(folder, ASSISTANT_FILE), os.path.join(folder, MODEL)
-        values, _, content = read_object(path)
+        values, _, content = read_object(path, at_once=at_once)
         assistant = assistant_of(assistant_id, path, values, content, None)
         found = [(path, own_settings(assistant, values))]
         try:
-            beside, _, content = read_object(model)
+            beside, _, content = read_object(model, at_once=at_once)
             found.append((model, settings_beside(model, beside, content)))
         except FileNotFoundError:
             pass

@@ -77,6 +77,10 @@ class ChatCTransformers(Chat):
                 return int(piece["tokens"])
         raise Unavailable("The engine ended without counting.")
 
+    async def context_length(self, body: ChatCompletionRequest) -> int:
+        """See `Chat`."""
+        return self._engine.model(await self._locate(body.model)).context
+
     async def _locate(self, model: str) -> ModelLocation:
         location: ModelLocation = await self._jan.models.locate(model)
         if location.engine not in (None, self.engine):

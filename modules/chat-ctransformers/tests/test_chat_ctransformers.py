@@ -74,6 +74,7 @@ async def test_tokens_are_reported_while_they_come(jan: Jan) -> None:
 
 async def test_its_prompt_is_counted_without_an_answer(jan: Jan) -> None:
     assert await jan.chat.count_tokens(body()) == 6
+    assert await jan.chat.context_length(body()) == 256
 
 
 async def test_requests_that_cannot_be_answered(jan: Jan) -> None:

@@ -86,6 +86,10 @@ class ChatLlamaCpp(Chat):
         text = {"content": await self._prompt(asked), "add_special": True, "parse_special": True}
         return len((await self._one(asked, "tokenize", text))["tokens"])
 
+    async def context_length(self, body: ChatCompletionRequest) -> int:
+        """See `Chat`."""
+        return self._engine.model(await self._locate(body.model)).context
+
     async def template(self, body: ChatCompletionRequest) -> str:
         """See `Chat`."""
         return await self._prompt(await self._ask(body))
@@ -98,13 +102,7 @@ class ChatLlamaCpp(Chat):
         """Look at a request; whatever can be refused before the model is loaded is refused here."""
         refuse(body)
         calling = read_calling(body)
-        location: ModelLocation = await self._jan.models.locate(body.model)
-        if location.engine not in (None, self.engine):
-            raise InvalidRequest(
-                f"The model {body.model!r} is for the engine {location.engine!r}; chat-llamacpp runs llamacpp.",
-                param="model",
-                code="engine_not_available",
-            )
+        location = await self._locate(body.model)
         check_bias(body, vocabulary_of(location))
         own = defaults(location)
         facts = template_facts(location)
@@ -118,11 +116,21 @@ class ChatLlamaCpp(Chat):
         blamed = check_length(conversation, form.calling, facts, self._engine.model(location).context)
         return _Asked(location, own, form, prompt_request(conversation, form, facts, variables), blamed)
 
+    async def _locate(self, model: str) -> ModelLocation:
+        location: ModelLocation = await self._jan.models.locate(model)
+        if location.engine not in (None, self.engine):
+            raise InvalidRequest(
+                f"The model {model!r} is for the engine {location.engine!r}; chat-llamacpp runs llamacpp.",
+                param="model",
+                code="engine_not_available",
+            )
+        return location
+
     async def _one(self, asked: _Asked, task: str, request: dict[str, Any]) -> dict[str, Any]:
         """The one piece that a task is answered with."""
         found: dict[str, Any] = {}
         async with AsyncExitStack() as stack:
-            pieces = self._engine.generate(asked.location, task, request)
+            pieces = self._engine.generate(asked.location, task, request, slots=0)
             stack.push_async_callback(pieces.aclose)  # type: ignore[attr-defined]
             async for piece in pieces:
                 found = piece or found

@@ -198,6 +198,19 @@ async def test_tokens_are_counted_and_the_prompt_is_shown_without_generating(jan
     assert prompt.endswith("<|im_start|>assistant\n")
     with pytest.raises(ModelNotFound):
         await jan.chat.count_tokens(body(model="nothing"))
+    assert await jan.chat.context_length(body()) == 512
+    with pytest.raises(ModelNotFound):
+        await jan.chat.context_length(body(model="nothing"))
+
+
+async def test_counting_waits_for_no_answer(jan: Jan) -> None:
+    slots = jan.backend(LlamaCpp).model(await jan.models.locate(body().model)).slots
+    await slots.take(2)
+    try:
+        async with asyncio.timeout(20):
+            assert await jan.chat.count_tokens(body()) > 0
+    finally:
+        slots.give_back(2)
 
 
 async def test_a_second_turn_reads_only_what_is_new(jan: Jan) -> None:

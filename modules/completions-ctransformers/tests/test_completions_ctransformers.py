@@ -12,7 +12,7 @@ from jan_core.schemas.completions import CompletionRequest
 from tests.models.tiny_gpt2 import TALE
 
 pytestmark = pytest.mark.anyio
-CHOSEN: dict[str, Any] = {"chat": [], "completions": "completions-ctransformers", "embeddings": []}
+CHOSEN: dict[str, Any] = {"chat": [], "runs": [], "completions": "completions-ctransformers", "embeddings": []}
 
 
 @pytest.fixture

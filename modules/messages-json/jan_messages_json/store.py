@@ -88,6 +88,22 @@ class MessagesJson(Messages):
         return reply
 
     @override
+    async def repeated(self, thread_id: str, body: MessageRequest) -> Message | None:
+        await self._jan.threads.check(thread_id)
+        asked = once("messages.create", body, thread_id)
+        if asked is None:
+            return None
+
+        def look() -> Message | None:
+            path = self._path(thread_id, write=True)
+            if not os.path.isdir(os.path.dirname(path)):
+                return None
+            with self._lists.change(path, thread_id) as change:
+                return self._first(change, asked, path)
+
+        return await self._write(thread_id, look)
+
+    @override
     async def list(self, thread_id: str, query: MessagesQuery) -> MessagePage:
         await self._jan.threads.check(thread_id)
         return await self._read(thread_id, lambda path, view: page(view, thread_id, query))
@@ -204,16 +220,21 @@ class MessagesJson(Messages):
 
     def _create_in(self, path: str, message: Message, asked: Once | None) -> Message:
         with self._lists.change(path, message.thread_id) as change:
-            if asked is not None:
-                kept = change.find(name_of_key(asked.key), thorough=False)
-                if kept is not None:
-                    return _repeated(change, kept, asked, path)
-                note = self._kept.find(asked.key)
-                if note is not None:
-                    asked.check(note.fingerprint)
-                    return Message.model_validate(note.reply)
-            change.append(element(message, asked))
-        return message
+            first = None if asked is None else self._first(change, asked, path)
+            if first is None:
+                change.append(element(message, asked))
+        return message if first is None else first
+
+    def _first(self, change: Change, asked: Once, path: str) -> Message | None:
+        """What was answered under a key before; None where nothing was."""
+        kept = change.find(name_of_key(asked.key), thorough=False)
+        if kept is not None:
+            return _repeated(change, kept, asked, path)
+        note = self._kept.find(asked.key)
+        if note is None:
+            return None
+        asked.check(note.fingerprint)
+        return Message.model_validate(note.reply)
 
     def _forget(self, raw: bytes) -> None:
         """Before an element goes, note what was answered under its key: a late repetition must not make a new one."""

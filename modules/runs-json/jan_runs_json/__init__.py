@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from jan_core.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic import BaseModel
 
     from jan_core.app import Jan
@@ -29,7 +31,15 @@ def provide_runs(settings: Any, jan: Jan) -> Runs:
 
     from jan_runs_json.store import RunsJson
 
-    return StoredRuns(jan, RunsJson(jan.root), expires_seconds=settings.expires_seconds)
+    return StoredRuns(
+        jan, RunsJson(jan.root), expires_seconds=settings.expires_seconds, most_at_once=settings.most_at_once
+    )
+
+
+@hookimpl
+def register_commands() -> Mapping[str, str]:
+    """Return `jan assistants code` and `jan assistants install`."""
+    return {"assistants": "jan_code.commands:app"}
 
 
 @hookimpl

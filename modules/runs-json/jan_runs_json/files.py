@@ -6,12 +6,13 @@ import os
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from jan_core.folder.layout import Layout
 from jan_core.folder.names import check_name
-from jan_core.folder.objects import Damaged, read_object, write_object
+from jan_core.folder.objects import LARGEST, Damaged, read_object, write_object
 from jan_core.folder.shelf import Unread
 from jan_core.folder.signature import Signature, is_settled, signature
 from jan_core.schemas.runs import KeptRun
@@ -24,19 +25,25 @@ REMEMBERED = 1024
 """Runs that are not read again as long as their files do not change, at most."""
 BYTES = 16 << 20
 """Bytes of files that are remembered, at most; beyond, the oldest are forgotten."""
+ROOM = 64 << 10
+"""Bytes of the largest file that a run which goes on leaves free: with them it can be cancelled, or fail."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ReadRun:
     """What was read of a run's file.
 
     Attributes:
         kept: the run; nobody changes it. None where it is damaged.
         damage: what is wrong with it.
+        values: all that the file holds; nobody changes them.
+        seen: the signature of the file.
+        settled: any later change must show in it.
     """
 
     kept: KeptRun | None
     damage: Damaged | None
+    values: dict[str, Any]
     seen: Signature | None
     settled: bool
 
@@ -62,7 +69,7 @@ class RunFiles:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._lock = threading.Lock()
-        self._found: OrderedDict[str, Found] = OrderedDict()
+        self._found: OrderedDict[str, ReadRun] = OrderedDict()
         self._size = 0
 
     def folder(self, thread_id: str) -> str:
@@ -81,8 +88,14 @@ class RunFiles:
         """
         return os.path.join(self.folder(thread_id), check_name(run_id, param="run_id") + ENDING)
 
-    def find(self, thread_id: str, run_id: str, *, may_read: bool) -> Found | None:
+    def find(self, thread_id: str, run_id: str, *, may_read: bool, at_once: bool = False) -> ReadRun | None:
         """What the file of a run holds now; None where there is none. Blocks where it may read.
+
+        Args:
+            thread_id: the thread.
+            run_id: the run.
+            may_read: whether the file may be read.
+            at_once: it may be where that waits for nothing, see `read_object`.
 
         Raises:
             InvalidRequest: an id cannot be one.
@@ -97,46 +110,66 @@ class RunFiles:
         if now is None:
             self.drop(path)
             return None
-        if not may_read:
+        if not may_read and not at_once:
             raise Unread
-        return self.read(thread_id, run_id, path)
+        try:
+            return self.read(thread_id, run_id, path, at_once=not may_read)
+        except BlockingIOError:
+            raise Unread from None
 
-    def read(self, thread_id: str, run_id: str, path: str) -> Found | None:
-        """Read the file of a run; None where there is none. Blocks.
+    def read(self, thread_id: str, run_id: str, path: str, *, at_once: bool = False) -> ReadRun | None:
+        """Read the file of a run; None where there is none. Blocks, unless `at_once`.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: it cannot be read; BlockingIOError as `read_object`.
         """
         now = time.time_ns()
         kept, damage, seen = None, None, signature(path)
+        values: dict[str, Any] = {}
         try:
-            values, seen, content = read_object(path)
+            values, seen, content = read_object(path, at_once=at_once)
             kept = kept_of(thread_id, run_id, path, values, content)
         except Damaged as error:
             damage = error
         except FileNotFoundError:
             self.drop(path)
             return None
-        return self._keep(path, Found(kept, damage, seen, is_settled(seen, now)))
+        return self._keep(path, ReadRun(kept, damage, values, seen, is_settled(seen, now)))
 
-    def write(self, kept: KeptRun, path: str, *, lasting: bool = True) -> None:
+    def write(
+        self,
+        kept: KeptRun,
+        path: str,
+        *,
+        found: ReadRun | None = None,
+        lasting: bool = True,
+        before: Callable[[], object] | None = None,
+    ) -> None:
         """Write the file of a run, under the lock of its thread. Blocks.
 
         Args:
             kept: the run.
             path: of its file. Its folder must exist.
+            found: what was read of it under this lock; None where nothing was.
             lasting: see `replace_file`.
+            before: see `replace_file`.
 
         Raises:
             Damaged: there is a file already, and it cannot be read; it is left alone.
+            Oversized: it would have too many bytes; it is left alone. A run that goes on must leave `ROOM`, so that it
+                can still end, or be cancelled.
             OSError: it could not be written.
         """
-        before: dict[str, Any] = {}
-        try:
-            before = read_object(path)[0]
-        except FileNotFoundError:
-            pass
-        write_object(path, values_of(kept, before), lasting=lasting)
+        there: dict[str, Any] = {}
+        if found is not None and found.seen is not None and found.seen == signature(path):
+            there = found.values
+        else:
+            try:
+                there = read_object(path)[0]
+            except FileNotFoundError:
+                pass
+        largest = LARGEST if kept.run.ended or kept.run.status == "cancelling" else LARGEST - ROOM
+        write_object(path, values_of(kept, there), lasting=lasting, largest=largest, before=before)
         self.drop(path)
 
     def time_made(self, thread_id: str, run_id: str, path: str) -> int | None:
@@ -154,7 +187,7 @@ class RunFiles:
             if old is not None and old.seen is not None:
                 self._size -= old.seen[1]
 
-    def _keep(self, path: str, found: Found) -> Found:
+    def _keep(self, path: str, found: ReadRun) -> ReadRun:
         self.drop(path)
         with self._lock:
             self._found[path] = found

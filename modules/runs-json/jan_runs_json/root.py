@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable
-from concurrent.futures import Executor
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, wait
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -13,14 +14,16 @@ from jan_core.errors import InvalidRequest, JanError, NotFound
 from jan_core.folder.calls import DISK
 from jan_core.folder.keys import KeptReplies
 from jan_core.folder.layout import Layout
-from jan_core.folder.locks import Locks
+from jan_core.folder.locks import PATIENCE, Locked, Locks
 from jan_core.folder.removal import remove_folder
 from jan_core.folder.shelf import Unread
 from jan_core.idempotency import Once
 from jan_core.schemas.runs import KeptRun
-from jan_runs_json.files import RunFiles
+from jan_runs_json.files import ReadRun, RunFiles
 from jan_runs_json.names import RunNames
-from jan_runs_json.notes import Notes
+from jan_runs_json.running import RunningNotes
+
+log = logging.getLogger("jan")
 
 Known = Callable[[str], RunNames | None]
 """Gives the names of the runs in a folder, where somebody keeps them."""
@@ -39,10 +42,11 @@ class RunRoot:
         self.layout = Layout(root)
         self.locks = Locks(Path(self.layout.root))
         self.files = RunFiles(self.layout)
-        self.notes = Notes(self.layout)
+        self.notes = RunningNotes(self.layout)
         self._kept = KeptReplies(self.layout)
         self._known = names
         self._beside = beside
+        self._told: dict[str, str] = {}
 
     def names(self, folder: str) -> RunNames:
         """The names of the runs in a folder, as far as they are known; otherwise some that nobody keeps."""
@@ -61,8 +65,8 @@ class RunRoot:
             Conflict, InvalidRequest: as there.
             Locked, OSError: it was not begun.
         """
-        run, folder = kept.run, os.path.dirname(path)
-        self.layout.check_writable(folder)
+        run = kept.run
+        self.layout.check_writable(os.path.dirname(path))
         with self.locks.hold(run.thread_id):
             if asked is not None:
                 first = self._repeated(run.thread_id, asked)
@@ -76,17 +80,24 @@ class RunRoot:
                     param="thread_id",
                     code="run_active",
                 )
-            self.layout.make_folder(folder)
-            if asked is not None:
-                self._kept.begin(asked.key, asked.fingerprint, kept.model_dump(mode="json"))
-            self.notes.add(run.thread_id, run.id)
+            self._store_first(kept, path, asked)
+        return kept
+
+    def _store_first(self, kept: KeptRun, path: str, asked: Once | None) -> None:
+        """Store a new run with its note, its folder and its key: what can be flushed at one time is."""
+        run, folder = kept.run, os.path.dirname(path)
+        self._make_soon(folder)
+        self.notes.add(run.thread_id, run.id)
+        flushes: list[Callable[[], object]] = [self.notes.flush, partial(self.layout.make_folder, folder)]
+        if asked is not None:
+            # The reply is the run alone; what a repeated request needs no more would be on the disk twice.
+            reply = KeptRun(run=run).model_dump(mode="json")
+            flushes.append(partial(self._kept.begin, asked.key, asked.fingerprint, reply))
+        with self._together(flushes) as flushed:
             try:
-                flushed = None if self._beside is None else self._beside.submit(self.notes.flush)
-                try:
-                    with self.names(folder).changing(run.id, run.created_at):
-                        self.files.write(kept, path)
-                finally:
-                    self.notes.flush() if flushed is None else flushed.result()
+                # A run that lasts while its note, or its key, does not, would go on for nobody, or be begun twice.
+                with self.names(folder).changing(run.id, run.created_at):
+                    self.files.write(kept, path, before=flushed)
             except BaseException:
                 # What is in place without being flushed was not begun either.
                 for undo in (partial(DISK.unlink, path), partial(self.notes.remove, run.thread_id)):
@@ -95,7 +106,51 @@ class RunRoot:
                     except OSError:
                         pass
                 raise
-        return kept
+
+    def _make_soon(self, folder: str) -> None:
+        """Make a folder whose name is flushed later; durably where those above it are missing, too."""
+        try:
+            DISK.mkdir(folder)
+        except FileExistsError:
+            pass
+        except FileNotFoundError:
+            self.layout.make_folder(folder)
+
+    @contextmanager
+    def _together(self, work: Sequence[Callable[[], object]]) -> Iterator[Callable[[], None]]:
+        """Do things beside the block, which gets a function that waits for them, and raises what they raise.
+
+        When the block has been left none of them is under way.
+        """
+        begun: list[Future[object]] = []
+
+        def done() -> None:
+            for one in begun or work:
+                one.result() if isinstance(one, Future) else one()
+
+        if self._beside is not None:
+            begun = [self._beside.submit(one) for one in work]
+        try:
+            yield done
+        finally:
+            wait(begun)
+
+    def begun(self, asked: Once) -> KeptRun | None:
+        """As `RunStore.begun`.
+
+        Raises:
+            Conflict: as there.
+            Locked, OSError: it cannot be told.
+        """
+        note = self._kept.find(asked.key)
+        if note is None:
+            return None
+        try:
+            thread_id = KeptRun.model_validate(note.reply).run.thread_id
+        except ValueError:
+            return None
+        with self.locks.hold(thread_id):  # who is beginning it may not have come to its end
+            return self._repeated(thread_id, asked)
 
     def _repeated(self, thread_id: str, asked: Once) -> KeptRun | None:
         """What was kept under a key; None where nothing was, or the attempt broke off before the run was there."""
@@ -115,47 +170,66 @@ class RunRoot:
         DISK.sync_folder(os.path.dirname(path))
         return first
 
-    def enter(self, thread_id: str, run_id: str, path: str, entered: list[AbstractContextManager[None]]) -> KeptRun:
+    def enter(
+        self,
+        thread_id: str,
+        run_id: str,
+        path: str,
+        entered: list[AbstractContextManager[None]],
+        *,
+        at_once: bool = False,
+    ) -> ReadRun:
         """Take the thread's lock, and read a run under it.
 
         Args:
             thread_id: the thread.
             run_id: the run.
             path: of its file.
-            entered: gets the lock; whoever calls this leaves it.
+            entered: gets the lock; whoever calls this leaves it, also where this raises.
+            at_once: raise `Unread` rather than wait for the lock or the disk: for the event loop.
+
+        Returns:
+            What was read; its run is there.
 
         Raises:
             NotFound: there is no such run.
             Damaged: it cannot be read.
             Locked, OSError: the lock cannot be had.
+            Unread: see `at_once`.
         """
         self.layout.check_writable(path)
-        lock = self.locks.hold(thread_id)
-        lock.__enter__()
+        lock = self.locks.hold(thread_id, patience=0 if at_once else PATIENCE)
+        try:
+            lock.__enter__()
+        except Locked:
+            if at_once:
+                raise Unread from None
+            raise
         entered.append(lock)
-        found = self.files.find(thread_id, run_id, may_read=True)
+        found = self.files.find(thread_id, run_id, may_read=not at_once, at_once=True)
         if found is None:
             raise _not_found(thread_id, run_id)
-        return found.item()
+        found.item()
+        return found
 
-    def store(self, kept: KeptRun, path: str, *, lasting: bool = True) -> None:
+    def store(self, kept: KeptRun, path: str, *, found: ReadRun | None = None, lasting: bool = True) -> None:
         """Write a run, and see to its note. The thread's lock is held.
 
         Args:
             kept: the run.
             path: of its file. The folder must exist.
+            found: what was read of it under this lock; None where nothing was.
             lasting: see `replace_file`.
 
         Raises:
-            Damaged: there is a file already, and it cannot be read.
-            OSError: it was not written.
+            Damaged, Oversized, OSError: it was not written; see `RunFiles.write`.
         """
         run, folder = kept.run, os.path.dirname(path)
         noted = self.notes.find(run.thread_id, may_read=True)
         if not run.ended and noted is None:
             self._note(run.thread_id, run.id)
         with self.names(folder).changing(run.id, run.created_at):
-            self.files.write(kept, path, lasting=lasting)
+            self.files.write(kept, path, found=found, lasting=lasting)
         if run.ended and noted == run.id:
             try:
                 self.notes.remove(run.thread_id)
@@ -202,15 +276,30 @@ class RunRoot:
             DISK.sync_folder(os.path.dirname(above))
 
     def left(self) -> list[tuple[str, str]]:
-        """Thread and run of every note."""
+        """Thread and run of every note whose run can be read, or is gone."""
         found = []
         for thread_id in self.notes.threads():
             run_id = self.notes.find(thread_id, may_read=True)
             if run_id == "":
                 run_id = self._mended(thread_id)
-            if run_id is not None:
+            if run_id is not None and not self._is_damaged(thread_id, run_id):
                 found.append((thread_id, run_id))
         return found
+
+    def _is_damaged(self, thread_id: str, run_id: str) -> bool:
+        """Whether a run cannot be read, which nobody can carry on until somebody mends it; told once in the log."""
+        try:
+            found = self.files.find(thread_id, run_id, may_read=True)
+        except (JanError, OSError):
+            return False  # whoever asks for it is told
+        damage = None if found is None or found.damage is None else str(found.damage)
+        if damage is not None and self._told.get(run_id) != damage:
+            log.warning("the run %s had not ended, and goes on when its file is mended: %s", run_id, damage)
+        if damage is None:
+            self._told.pop(run_id, None)
+        else:
+            self._told[run_id] = damage
+        return damage is not None
 
     def _mended(self, thread_id: str) -> str | None:
         """The run that a damaged note is about; the note says it again, or is gone."""
@@ -230,10 +319,10 @@ class RunRoot:
 
         Args:
             thread_id: a checked name.
-            may_read: whether files may be read.
+            may_read: whether it may wait for the disk to read files.
 
         Raises:
-            Unread: one must be read, and may not.
+            Unread: it would have to.
             OSError: one cannot be read.
         """
         run_id = self.notes.find(thread_id, may_read=may_read)
@@ -243,7 +332,7 @@ class RunRoot:
             run_id = self._lost(thread_id)
         if run_id is None:
             return None
-        found = self.files.find(thread_id, run_id, may_read=may_read)
+        found = self.files.find(thread_id, run_id, may_read=may_read, at_once=True)
         # A damaged one costs itself alone.
         return None if found is None or found.kept is None or found.kept.run.ended else found.kept
 

@@ -84,15 +84,14 @@ class RunsJson(RunStore):
                 return await self._to_end(self._waiting, partial(self._root.begin, kept, path, asked))
 
     @override
+    async def begun(self, asked: Once) -> KeptRun | None:
+        with answered("The run of an Idempotency-Key cannot be looked for"):
+            return await self._to_end(self._waiting, partial(self._root.begun, asked))
+
+    @override
     async def read(self, thread_id: str, run_id: str) -> KeptRun | None:
-        path = self._root.files.path(thread_id, run_id)
         kept = await self._find(thread_id, run_id)
-        if kept is None or kept.run.ended:
-            if self._root.notes.may_name(thread_id, run_id):
-                await self._tidy(thread_id, run_id, path)
-        elif not self._root.notes.may_name(thread_id, run_id):
-            # It was copied in by hand, or its note was removed: it is to go on, or end, like any other.
-            await self._tidy(thread_id, run_id, path)
+        if await self._minded(thread_id, run_id, goes_on=kept is not None and not kept.run.ended):
             kept = await self._find(thread_id, run_id)
         return None if kept is None else kept.model_copy(deep=True)
 
@@ -103,19 +102,22 @@ class RunsJson(RunStore):
             entered: list[AbstractContextManager[None]] = []
             with answered(_which(run_id, "was not changed"), param="run_id"):
                 try:
-                    found = await self._to_end(
-                        self._waiting, partial(self._root.enter, thread_id, run_id, path, entered)
-                    )
-                    kept = found.model_copy(deep=True)
+                    enter = partial(self._root.enter, thread_id, run_id, path, entered)
+                    try:
+                        # Mostly it is free, and the file is in the memory: a turn in a thread would take longer.
+                        found = enter(at_once=True)
+                    except Unread:
+                        _leave(entered)
+                        found = await self._to_end(self._waiting, enter)
+                    kept = found.item().model_copy(deep=True)
                     yield kept
-                    if kept != found:
-                        store = partial(self._root.store, kept, path, lasting=flush)
+                    if kept != found.kept:
+                        store = partial(self._root.store, kept, path, found=found, lasting=flush)
                         await self._to_end(self._writers, store)
                         if kept.run.status == "cancelling" and path in self._wished:
                             self._wished[path].set()
                 finally:
-                    for lock in entered:
-                        lock.__exit__(None, None, None)
+                    _leave(entered)
 
     @override
     def changing(self, thread_id: str, run_id: str, *, flush: bool = True) -> AbstractAsyncContextManager[KeptRun]:
@@ -138,6 +140,9 @@ class RunsJson(RunStore):
 
         with answered(f"The runs of the thread {thread_id!r} cannot be listed"):
             leaf = await shelf.page(asked, look)
+        for run in leaf.items:
+            if not run.ended:
+                await self._minded(thread_id, run.id, goes_on=True)
         return RunPage(data=leaf.items, first_id=leaf.first, last_id=leaf.last, has_more=leaf.has_more)
 
     @override
@@ -230,18 +235,29 @@ class RunsJson(RunStore):
             if os.path.dirname(path) == folder:
                 event.set()
 
-    async def _tidy(self, thread_id: str, run_id: str, path: str) -> None:
+    async def _minded(self, thread_id: str, run_id: str, *, goes_on: bool) -> bool:
+        """Bring the note of a thread in step with a run that was read; False where it was, and nothing was done.
+
+        A run that goes on without a note was copied in by hand, or its note was removed: it is to go on, or end, like
+        any other, once its thread has no other one.
+        """
         try:
+            if goes_on == self._root.notes.may_name(thread_id, run_id):
+                return False
+            if goes_on and await self.active(thread_id) is not None:
+                return False
+            path = self._root.files.path(thread_id, run_id)
             async with self._turns.of(thread_id):
                 await self._to_end(self._waiting, partial(self._root.tidy, thread_id, run_id, path))
         except (OSError, Damaged, JanError):
             pass  # nobody who reads a run needs its note
+        return True
 
     async def _find(self, thread_id: str, run_id: str) -> KeptRun | None:
         find = partial(self._root.files.find, thread_id, run_id)
         with answered(_which(run_id, "cannot be read"), param="run_id"):
             try:
-                found = find(may_read=False)
+                found = find(may_read=False, at_once=True)
             except Unread:
                 found = await self._read(partial(find, may_read=True))
             return None if found is None else found.item()
@@ -283,6 +299,11 @@ class RunsJson(RunStore):
             future.exception()
             raise cancelled
         return future.result()
+
+
+def _leave(entered: list[AbstractContextManager[None]]) -> None:
+    while entered:
+        entered.pop().__exit__(None, None, None)
 
 
 def _which(run_id: str, what: str) -> str:

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from jan_core.errors import Conflict, InvalidRequest, NotFound
-from jan_core.idempotency import Once
+from jan_core.errors import InvalidRequest, NotFound
 from jan_core.schemas.runs import KeptRun, RunsQuery
 
 from .conftest import THREAD, Store, kept, step
@@ -136,29 +135,6 @@ async def test_one_active_run_a_thread_whoever_begins_it(store: Store, other: St
     assert await store.runs.begin(again, None) == again
 
 
-async def test_begun_once_under_a_key(store: Store, other: Store) -> None:
-    asked, new = Once("a" * 32, "b" * 32), kept()
-    assert await store.runs.begin(new, asked) == new
-    assert await other.runs.begin(kept(), asked) == new
-    with pytest.raises(Conflict):  # before the run that goes on
-        await store.runs.begin(kept(), Once("a" * 32, "c" * 32))
-    await store.end(new.run.id)
-    assert (await other.runs.begin(kept(), asked)).run == new.run
-    await store.runs.clear(THREAD)
-    fresh = kept()
-    assert (await store.runs.begin(fresh, asked)).run.id == fresh.run.id
-
-
-async def test_an_attempt_that_was_refused_leaves_its_key_free(store: Store) -> None:
-    first, asked = kept(), Once("a" * 32, "b" * 32)
-    await store.runs.begin(first, None)
-    with pytest.raises(InvalidRequest):
-        await store.runs.begin(kept(), asked)
-    await store.end(first.run.id)
-    second = kept()
-    assert (await store.runs.begin(second, asked)).run.id == second.run.id
-
-
 async def test_nothing_that_two_processes_change_is_lost(store: Store, other: Store) -> None:
     new = kept()
     await store.runs.begin(new, None)
@@ -258,61 +234,6 @@ async def test_a_wish_to_cancel_is_heard_from_anywhere(store: Store, other: Stor
     await other.runs.clear(THREAD)
     async with asyncio.timeout(5):
         await heard
-
-
-async def test_what_has_not_ended_is_found_without_a_look_at_the_threads(store: Store, other: Store) -> None:
-    assert await store.runs.left() == []
-    runs = [kept(thread=f"jan-{number}") for number in range(3)]
-    for one in runs:
-        await store.runs.begin(one, None)
-    assert await other.runs.left() == [(one.run.thread_id, one.run.id) for one in runs]
-    async with store.runs.changing("jan-1", runs[1].run.id) as found:
-        found.run.status = "requires_action"
-    assert len(await other.runs.left()) == 3
-    async with store.runs.changing("jan-1", runs[1].run.id) as found:
-        found.run.status = "failed"
-    assert [thread for thread, _ in await other.runs.left()] == ["jan-0", "jan-2"]
-
-
-@pytest.mark.parametrize("broken", ["", "{", '{"run_id": 5}', '{"run_id": "../x"}'])
-async def test_a_damaged_note_is_mended_from_the_runs(store: Store, other: Store, broken: str) -> None:
-    for _ in range(3):
-        await store.ended()
-    new = kept()
-    await store.runs.begin(new, None)
-    (store.notes / THREAD).write_text(broken)
-    with pytest.raises(InvalidRequest, match=new.run.id):
-        await other.runs.begin(kept(), None)
-    assert await store.runs.active(THREAD) == new
-    assert await store.runs.left() == [(THREAD, new.run.id)]
-    assert json.loads((store.notes / THREAD).read_text())["run_id"] == new.run.id
-    (store.notes / "jan-none").write_text(broken)
-    assert await store.runs.left() == [(THREAD, new.run.id)]
-    assert os.listdir(store.notes) == [THREAD]
-
-
-async def test_a_note_that_a_crash_left_goes_when_its_run_is_read(store: Store) -> None:
-    ended = await store.ended()
-    for run_id in (ended.run.id, "run_gone"):
-        (store.root / "threads" / ".running").mkdir(exist_ok=True)
-        (store.notes / THREAD).write_text(json.dumps({"thread_id": THREAD, "run_id": run_id}))
-        assert await store.runs.active(THREAD) is None
-        assert await store.runs.left() == [(THREAD, run_id)]
-        await store.runs.read(THREAD, run_id)
-        assert await store.runs.left() == []
-
-
-async def test_a_run_that_was_copied_in_by_hand_is_noted_when_it_is_read(store: Store, other: Store) -> None:
-    new = kept()
-    await store.runs.begin(new, None)
-    (store.notes / THREAD).unlink()
-    assert await other.runs.left() == []
-    assert await other.runs.read(THREAD, new.run.id) == new
-    assert await other.runs.left() == [(THREAD, new.run.id)]
-    copy = store.values(new.run.id)
-    store.write("copy", copy)
-    assert (await other.runs.read(THREAD, "copy")) is not None
-    assert await other.runs.left() == [(THREAD, new.run.id)]
 
 
 async def test_a_thread_that_is_deleted_takes_its_runs_along(store: Store, other: Store) -> None:

@@ -52,8 +52,8 @@ class ThreadFiles(Records[Thread]):
         self._checked.pop(name, None)
 
     @override
-    def read(self, name: str, folder: str) -> Record[Thread] | None:
-        record = super().read(name, folder)
+    def read(self, name: str, folder: str, *, at_once: bool = False) -> Record[Thread] | None:
+        record = super().read(name, folder, at_once=at_once)
         seen = None if record is None or record.damage is not None else record.seen[0]
         if seen is None:
             self._checked.pop(name, None)

@@ -154,7 +154,10 @@ class ThreadsJson(Threads):
         with answered(_which(thread_id, "cannot be read"), param="thread_id"):
             record = await self._find(thread_id)
             path = os.path.join(record.folder, MODEL)
-            return await self._read(self._layers, path)
+            try:
+                return self._layers(path, at_once=True)
+            except BlockingIOError:
+                return await self._read(self._layers, path)
 
     @override
     async def deleted(self) -> Sequence[str]:
@@ -168,7 +171,7 @@ class ThreadsJson(Threads):
 
     async def _find(self, thread_id: str) -> Record[Thread]:
         try:
-            record = self._files.find(thread_id, may_read=False)
+            record = self._files.find_at_once(thread_id)
         except Unread:
             record = await self._read(partial(self._files.find, thread_id, may_read=True))
         if record is None:
@@ -321,9 +324,9 @@ class ThreadsJson(Threads):
         self._files.drop(thread_id)
         self._tombstones.remove(thread_id)
 
-    def _layers(self, path: str) -> Sequence[SettingsLayer]:
+    def _layers(self, path: str, *, at_once: bool = False) -> Sequence[SettingsLayer]:
         try:
-            values, _, content = read_object(path)
+            values, _, content = read_object(path, at_once=at_once)
         except FileNotFoundError:
             return []
         found = settings_of(path, values, content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from jan_auth_keys.entries import Key, Unreadable
+from jan_auth_keys.entries import Key, Keys, Unreadable
 from jan_auth_keys.scopes import access_of
 from jan_auth_keys.token import read_token
 from jan_core import call
@@ -64,13 +64,15 @@ class Gate:
 
     def _check(self, scope: Scope) -> None:
         """Return where the request may go on; raise what it is answered with otherwise."""
-        given = [value for name, value in scope["headers"] if name == b"authorization"]
-        if len(given) != 1:
-            raise _unauthorized(_SEVERAL if given else _NONE)
-        scheme, _, text = given[0].partition(b" ")
-        if scheme.lower() != b"bearer" or not text:
-            raise _unauthorized(_NONE)
-        key = self._key(text.strip())
+        inside = call.inside(scope)
+        if inside is None:
+            key = self._presented(scope)
+        elif inside.key_name is None:  # by whoever runs this server
+            return
+        else:
+            key = self._named(inside.key_name)
+        if key.expires <= time.time():
+            raise _unauthorized(f"The key {key.name!r} has expired. {_HOW}", "invalid_token")
         context = call.current()
         if context is not None:
             context.key_name = key.name
@@ -78,22 +80,36 @@ class Gate:
             self._check_scopes(key, scope)
         scope["headers"] = [one for one in scope["headers"] if one[0] != b"authorization"]
 
-    def _key(self, text: bytes) -> Key:
-        token = read_token(text)
+    def _presented(self, scope: Scope) -> Key:
+        """The key that a request has, which may have expired."""
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        if len(given) != 1:
+            raise _unauthorized(_SEVERAL if given else _NONE)
+        scheme, _, text = given[0].partition(b" ")
+        if scheme.lower() != b"bearer" or not text:
+            raise _unauthorized(_NONE)
+        token = read_token(text.strip())
         if token is None:
             raise _unauthorized(_WRONG, "invalid_token")
+        key = self._current().find(token)
+        if key is None:
+            raise _unauthorized(_WRONG, "invalid_token")
+        return key
+
+    def _named(self, name: str) -> Key:
+        """The key of this name, for a request from within: it may have been revoked meanwhile."""
+        for key in self._current().by_id.values():
+            if key.name == name:
+                return key
+        raise _unauthorized(f"The key {name!r} is not known here any more.", "invalid_token")
+
+    def _current(self) -> Keys:
         try:
-            keys = self._keys.current()
+            return self._keys.current()
         except Unreadable:
             # Logged where it was read. What exactly is wrong concerns nobody who has no key.
             told = "This server cannot read its keys at the moment; its log says why."
             raise Unavailable(told, code="keys_unreadable") from None
-        key = keys.find(token)
-        if key is None:
-            raise _unauthorized(_WRONG, "invalid_token")
-        if key.expires <= time.time():
-            raise _unauthorized(f"The key {key.name!r} has expired. {_HOW}", "invalid_token")
-        return key
 
     def _check_scopes(self, key: Key, scope: Scope) -> None:
         """Refuse what the key's scopes do not allow, and what no route is known for: nobody can tell whose it is."""

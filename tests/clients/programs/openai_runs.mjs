@@ -18,6 +18,7 @@ const weather = {
   },
 };
 const tool_choice = { type: "function", function: { name: "weather" } };
+const long = { role: "user", content: "Tell a long story about a cat, and go on for many pages." };
 const question = { role: "user", content: "Say hello." };
 
 async function answer(thread) {
@@ -87,6 +88,21 @@ const cases = {
       begins: second.events[0],
       last: second.events.at(-1),
     };
+  },
+
+  async polled_unhurried() {
+    // Nobody says how long to wait between two looks: the server does.
+    const looks = [];
+    const watching = (url, init) => {
+      if ((init?.method ?? "GET").toUpperCase() === "GET") looks.push(performance.now());
+      return fetch(url, init);
+    };
+    const watched = new OpenAI({ baseURL, apiKey: "none", maxRetries: 0, timeout: 120_000, fetch: watching });
+    const on = (await threads.create({ messages: [long] })).id;
+    const asked = { assistant_id: "jan", model, max_completion_tokens: 256 };
+    const run = await watched.beta.threads.runs.createAndPoll(on, asked);
+    const gaps = looks.slice(1).map((one, index) => one - looks[index]);
+    return { status: run.status, shortest: Math.min(...gaps) };
   },
 
   async cancelled() {

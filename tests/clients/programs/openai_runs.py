@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
 from typing import Any
 
 import openai
@@ -26,6 +28,7 @@ WEATHER: Any = {
     },
 }
 CHOICE: Any = {"type": "function", "function": {"name": "weather"}}
+LONG: Any = {"role": "user", "content": "Tell a long story about a cat, and go on for many pages."}
 QUESTION: Any = {"role": "user", "content": "Say hello."}
 
 
@@ -70,6 +73,29 @@ def polled() -> dict[str, Any]:
         "listed": [one.id for one in runs.list(on)],
         "instructions": run.instructions,
     }
+
+
+def polled_unhurried() -> dict[str, Any]:
+    """Nobody says how long to wait between two looks: the server does."""
+    looks: list[float] = []
+
+    def seen(request: Any) -> None:
+        if request.method == "GET":
+            looks.append(time.monotonic())
+
+    watched = openai.OpenAI(
+        base_url=base_url(),
+        api_key="none",
+        max_retries=0,
+        timeout=120,
+        http_client=openai.DefaultHttpxClient(event_hooks={"request": [seen]}),
+    )
+    on = threads.create(messages=[LONG]).id
+    run = watched.beta.threads.runs.create_and_poll(
+        thread_id=on, assistant_id="jan", model=model(), max_completion_tokens=256
+    )
+    gaps = [1000 * (after - before) for before, after in itertools.pairwise(looks)]
+    return {"status": run.status, "shortest": min(gaps)}
 
 
 def streamed() -> dict[str, Any]:
@@ -142,4 +168,4 @@ def shape(events: list[str]) -> list[str]:
     return [one for index, one in enumerate(events) if events[index - 1 : index] != [one]]
 
 
-tell(polled, streamed, made_and_streamed, called, cancelled, errors)
+tell(polled, polled_unhurried, streamed, made_and_streamed, called, cancelled, errors)

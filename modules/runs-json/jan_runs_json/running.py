@@ -4,9 +4,9 @@ A note is a file of the thread's name in `threads/.running/`, and names the run:
 
     {"thread_id": "jan-…", "run_id": "run_…"}
 
-It is there before its run is, and removed after the run has ended, so that no run goes on without one. What the run's
-file says counts: a note of a run that has ended, or is not there, is one that a crash left behind. That there is a note
-is flushed, and what it says is not: one that a power cut made empty says that a run of this thread is to be looked for.
+It is on the disk before its run has a name, and removed after the run has ended, so that no run goes on without one.
+What the run's file says counts: a note of a run that has ended, or is not there, is one that a crash left behind. That
+there is a note is flushed, and what it says is not: where a power cut made it empty, the run is looked for.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FOLDER = ".running"
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class RunningNote:
     """A note as it was read.
 
     Attributes:
@@ -44,7 +44,7 @@ class Note:
     settled: bool
 
 
-class Notes:
+class RunningNotes:
     """The notes of one root. Every method may be called from several threads and processes.
 
     Args:
@@ -55,7 +55,7 @@ class Notes:
         self.folder = os.path.join(layout.threads, FOLDER)
         self._layout = layout
         self._slash = self.folder + os.sep
-        self._known: dict[str, Note] = {}
+        self._known: dict[str, RunningNote] = {}
 
     def find(self, thread_id: str, *, may_read: bool) -> str | None:
         """The run that the note of a thread names, empty for a damaged one; None where there is no note.
@@ -64,10 +64,10 @@ class Notes:
 
         Args:
             thread_id: a checked name.
-            may_read: whether the note's file may be read; it blocks then.
+            may_read: whether it may wait for the disk to read the note's file.
 
         Raises:
-            Unread: it must be read, and may not.
+            Unread: it would have to.
         """
         path = self._slash + thread_id
         seen = signature(path)
@@ -77,18 +77,18 @@ class Notes:
         known = self._known.get(thread_id)
         if known is not None and known.settled and known.seen == seen:
             return known.run_id
-        if not may_read:
-            raise Unread
         now, run_id = time.time_ns(), ""
         try:
-            values, seen, _ = read_object(path)
+            values, seen, _ = read_object(path, at_once=not may_read)
             found = values.get("run_id")
             run_id = found if isinstance(found, str) and is_name(found) else ""
         except FileNotFoundError:
             return None
+        except BlockingIOError:
+            raise Unread from None
         except (Damaged, OSError):
             pass
-        self._known[thread_id] = Note(run_id, seen, is_settled(seen, now))
+        self._known[thread_id] = RunningNote(run_id, seen, is_settled(seen, now))
         return run_id
 
     def may_name(self, thread_id: str, run_id: str) -> bool:

@@ -1,0 +1,38 @@
+"""Messages, each time with one mistake in what is found of a request that comes again."""
+
+from __future__ import annotations
+
+from jan_core.schemas.messages import Message, MessageRequest
+from tests.contract_bites.bites import caught_by
+from tests.contract_bites.wrong_messages import Wrong
+
+
+@caught_by("messages", 29)
+class MakesItInstead(Wrong):
+    async def repeated(self, thread_id: str, body: MessageRequest) -> Message | None:
+        return await self.create(thread_id, body)
+
+
+@caught_by("messages", 29)
+class FindsNothing(Wrong):
+    async def repeated(self, thread_id: str, body: MessageRequest) -> Message | None:
+        return None
+
+
+@caught_by("messages", 29)
+class FindsItAsItIsNow(Wrong):
+    async def repeated(self, thread_id: str, body: MessageRequest) -> Message | None:
+        found = await super().repeated(thread_id, body)
+        return next((one for one in self.stored(thread_id) if found is not None and one.id == found.id), None)
+
+
+@caught_by("messages", 29)
+class FindsItByItsText(Wrong):
+    async def repeated(self, thread_id: str, body: MessageRequest) -> Message | None:
+        found = await super().repeated(thread_id, body)
+        same = [one.reply for one in self._threads.get(thread_id, []) if one.message.content == _content(body)]
+        return found or next(iter(same), None)
+
+
+def _content(body: MessageRequest) -> object:
+    return Message.of(body, id="msg_1", thread_id="t", created_at=1).content
