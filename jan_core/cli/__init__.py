@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "assistants": ("jan_core.cli.assistants:app", "List, show and make assistants."),
     "threads": ("jan_core.cli.threads:app", "List, show and remove threads."),
     "import": ("jan_core.cli.import_:app", "Bring in the root of a Jan desktop app, or another root."),
+    "copy": ("jan_core.cli.copy:app", "Copy conversations from one module into another."),
     "ps": ("jan_core.cli.ps:app", "Show the models that the running server holds in memory."),
     "modules": ("jan_core.cli.modules:app", "Show what is installed, chosen, or broken; start a module."),
     "plugins": ("jan_core.cli.new:plugins", "Start a plugin of your own."),

@@ -1,0 +1,124 @@
+"""`jan copy`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jan_core.cli.options import ConfigFile, Json, Root
+from jan_core.cli.plain import line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jan_core.app import Jan
+    from jan_core.copying import Told
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+
+_SHOWN = 20
+_EVERY = 10_000
+"""Objects between two lines of progress where there is no terminal."""
+
+
+@app.command()
+def copy(
+    what: Annotated[str, typer.Argument(help="assistants, threads or messages; or all of them.", metavar="WHAT")],
+    source: Annotated[str, typer.Argument(help="How they are kept: json for threads-json.", metavar="FROM")],
+    target: Annotated[str, typer.Argument(help="How they are to be kept: postgresql for threads-postgresql.")],
+    root: Root = None,
+    config: ConfigFile = None,
+    as_json: Json = False,
+) -> None:
+    """Copy what one module holds into another, as it is: ids, order and times stay. The source is only read.
+
+    What is there already is not copied twice, and what differs is left as it is there: it may be run again at any time,
+    also after it was interrupted. Then name the new module under [endpoints]. Exit status 1: something differs.
+    """
+    from jan_core.copying import ENDPOINTS, Copying
+
+    if what not in (*ENDPOINTS, "all"):
+        raise typer.BadParameter(f"one of {', '.join(ENDPOINTS)}, all; not {what!r}", param_hint="WHAT")
+    if source == target:
+        raise typer.BadParameter("it is the one that is copied from", param_hint="TARGET")
+    names = ENDPOINTS if what == "all" else (what,)
+    apps = [_app(root, config, names, how) for how in (source, target)]
+
+    async def run() -> dict[str, Told]:
+        async with AsyncExitStack() as stack:
+            ours, theirs = [await stack.enter_async_context(one) for one in apps]
+            with _counted() as step:
+                copying = Copying(ours, theirs, step)
+                return {name: await copying.copy(name) for name in names}
+
+    told = asyncio.run(run())
+    if as_json:
+        shown = {
+            name: {"copied": one.copied, "present": one.present, "conflicts": one.conflicts}
+            for name, one in told.items()
+        }
+        print(json.dumps(shown, indent=2))
+    else:
+        _print(told)
+    raise typer.Exit(int(any(one.conflicts for one in told.values())))
+
+
+def _app(root: Path | None, path: Path | None, names: Sequence[str], how: str) -> Jan:
+    """An app that holds the copied endpoints so, the others as configured; no engines, no runs, no plugins."""
+    from jan_core.app import Jan
+    from jan_core.config import Value, load
+
+    flags = {("endpoints", name): Value(f"{name}-{how}", "jan copy") for name in names}
+    for name in ("chat", "completions", "embeddings", "runs"):
+        flags["endpoints", name] = Value([], "jan copy")
+    # What plugins make of a message is not what is stored.
+    flags["plugins", "use"] = Value([], "jan copy")
+    config = load(root, path, flags=flags)
+    config.tables.pop("aliases", None)
+    return Jan(config)
+
+
+@contextmanager
+def _counted() -> Iterator[Callable[[str], None]]:
+    """Show how many objects were looked at: in one line of a terminal, else in a line now and then."""
+    count: dict[str, int] = {}
+    if not sys.stderr.isatty():
+
+        def tell(endpoint: str) -> None:
+            count[endpoint] = count.get(endpoint, 0) + 1
+            if count[endpoint] % _EVERY == 0:
+                print(f"{count[endpoint]} {endpoint}", file=sys.stderr, flush=True)
+
+        yield tell
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bars:
+        tasks: dict[str, object] = {}
+
+        def advance(endpoint: str) -> None:
+            if endpoint not in tasks:
+                tasks[endpoint] = bars.add_task(endpoint, total=None)
+            bars.advance(tasks[endpoint])  # type: ignore[arg-type]
+
+        yield advance
+
+
+def _print(told: dict[str, Told]) -> None:
+    for name, one in told.items():
+        print(f"{name:<11} {one.copied} copied, {one.present} there already, {len(one.conflicts)} in conflict")
+    conflicts = [conflict for one in told.values() for conflict in one.conflicts]
+    if conflicts:
+        print("\nLeft alone:")
+        print("\n".join(f"  {line(one)}" for one in conflicts[:_SHOWN]))
+        if len(conflicts) > _SHOWN:
+            print(f"  … and {len(conflicts) - _SHOWN} more; --json lists all.")

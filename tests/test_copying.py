@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jan_postgresql.testing import dsn_for
+
+from jan_core.app import Jan
+from jan_core.copying import ENDPOINTS, Copying, Told
+from jan_core.errors import Unavailable
+from jan_core.schemas.assistants import Assistant, AssistantRequest, AssistantUpdate
+from jan_core.schemas.messages import Message, MessageRequest, MessagesQuery, MessageUpdate
+from jan_core.schemas.threads import Thread, ThreadRequest, ThreadsQuery, ThreadUpdate
+from jan_core.testing.wired import wired
+
+pytestmark = pytest.mark.anyio
+
+MODULES = {
+    how: {
+        "models-memory": "jan_core.testing.memory",
+        **{f"{name}-{how}": f"jan_{name}_{how}" for name in ENDPOINTS},
+    }
+    for how in ("json", "postgresql")
+}
+
+
+@asynccontextmanager
+async def opened(folder: Path, how: str) -> AsyncIterator[Jan]:
+    backends = {one.name: one for one in entry_points(group="jan.backends")}
+    tables: dict[str, dict[str, Any]] = {"server": {"log_requests": False}}
+    if how == "postgresql":
+        tables["jan-postgresql"] = {"dsn": dsn_for(folder)}
+    async with wired(folder, tables, modules=MODULES[how], backends=backends) as jan:
+        yield jan
+
+
+async def fill(jan: Jan) -> str:
+    """Something of everything; the id of a thread with many messages."""
+    await jan.assistants.create(AssistantRequest(model="m", name="A\0\U0001f600", metadata={"a": "b"}))
+    await jan.assistants.put(Assistant(id="own", created_at=5, model="", instructions="Be brief."))
+    await jan.assistants.update("jan", AssistantUpdate(instructions="Be kind."))
+    first = await jan.threads.create(ThreadRequest(title="first", metadata={"n": "1"}))
+    await jan.threads.put(Thread(id="old", created_at=7, parameters={"seed": 1}))
+    for number in range(230):
+        await jan.messages.create(first.id, MessageRequest(role="user", content=f"{number}\0"))
+    own = {"id": "msg_own", "created_at": 3, "thread_id": "old", "role": "assistant", "run_id": "run_1"}
+    text = {"type": "text", "text": {"value": "own", "annotations": []}}
+    await jan.messages.put(Message.model_validate({**own, "content": [text], "completed_at": None}))
+    return str(first.id)
+
+
+async def everything(jan: Jan) -> Any:
+    threads = (await jan.threads.list(ThreadsQuery(order="asc", limit=100))).data
+    messages = {}
+    for thread in threads:
+        pages, after = [], None
+        while True:
+            page = await jan.messages.list(thread.id, MessagesQuery(order="asc", limit=100, after=after))
+            pages += page.data
+            after = page.last_id
+            if not page.has_more:
+                break
+        messages[thread.id] = pages
+    return (await jan.assistants.list(ThreadsQuery(order="asc", limit=100))).data, threads, messages
+
+
+async def copied(source: Jan, target: Jan) -> list[Told]:
+    copying = Copying(source, target)
+    return [await copying.copy(name) for name in ENDPOINTS]
+
+
+def counts(told: list[Told]) -> list[tuple[int, int, list[str]]]:
+    return [(one.copied, one.present, one.conflicts) for one in told]
+
+
+async def test_there_and_back(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a", "json") as files, opened(tmp_path / "b", "postgresql") as database:
+        await fill(files)
+        assert counts(await copied(files, database)) == [(3, 0, []), (2, 0, []), (231, 0, [])]
+        assert await everything(database) == await everything(files)
+        async with opened(tmp_path / "c", "json") as back:
+            assert counts(await copied(database, back)) == [(3, 0, []), (2, 0, []), (231, 0, [])]
+            assert await everything(back) == await everything(files)
+
+
+async def test_made_again_it_changes_nothing_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a", "json") as files, opened(tmp_path / "b", "postgresql") as database:
+        thread = await fill(files)
+        copying = Copying(files, database)
+        for name in ("assistants", "threads"):
+            await copying.copy(name)
+        for one in (await files.messages.list(thread, MessagesQuery(order="asc", limit=100))).data:
+            await database.messages.put(one)
+        assert counts([await copying.copy("messages")]) == [(131, 100, [])]
+        assert counts(await copied(files, database)) == [(0, 3, []), (0, 2, []), (0, 231, [])]
+        assert await everything(database) == await everything(files)
+
+
+async def test_what_differs_is_told_and_left_alone(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a", "json") as files, opened(tmp_path / "b", "postgresql") as database:
+        thread = await fill(files)
+        await copied(files, database)
+        await database.assistants.update("own", AssistantUpdate(instructions="Be long."))
+        await database.assistants.update("jan", AssistantUpdate(instructions="Mine."))
+        await database.threads.update("old", ThreadUpdate(title="mine"))
+        await database.messages.update("old", "msg_own", MessageUpdate(metadata={"mine": "yes"}))
+        await database.messages.create(thread, MessageRequest(role="user", content="later"))
+        there = await everything(database)
+        told = await copied(files, database)
+        assert [len(one.conflicts) for one in told] == [2, 1, 2]
+        assert "the assistant 'own' differs in instructions" in told[0].conflicts
+        assert told[1].conflicts == ["the thread 'old' differs in title"]
+        assert any("differs in metadata" in one for one in told[2].conflicts)
+        assert any("has messages there that it has not here" in one for one in told[2].conflicts)
+        assert await everything(database) == there
+
+
+async def test_messages_of_threads_that_are_not_there(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a", "json") as files, opened(tmp_path / "b", "postgresql") as database:
+        await fill(files)
+        told = await Copying(files, database).copy("messages")
+        assert (told.copied, len(told.conflicts)) == (0, 2)
+
+
+async def test_a_target_that_goes_away_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(tmp_path / "a", "json") as files, opened(tmp_path / "b", "postgresql") as database:
+        await fill(files)
+        for name in ("assistants", "threads"):
+            await Copying(files, database).copy(name)
+
+        async def away(message: Message) -> None:
+            raise Unavailable("away")
+
+        monkeypatch.setattr(database.messages, "put", away)
+        with pytest.raises(Unavailable, match="away"):
+            await Copying(files, database).copy("messages")
