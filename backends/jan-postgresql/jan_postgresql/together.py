@@ -1,53 +1,58 @@
-"""Questions that come at the same time, asked in one statement."""
+"""What is asked for at the same time, done in one statement."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
 
 LONGEST = 0.02
-"""Seconds that a question waits for the statement before it, at most; then a further one is sent beside it."""
+"""Seconds that something waits for the statement before it, at most; then a further one is sent beside it."""
+MOST = 64
+"""Items of one statement, at most."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-class Together:
-    """Asks for many keys at once which of them there are.
+class Together(Generic[Item, Result]):
+    """Gathers what comes while one statement is under way, and does it all in the next one.
 
-    While one statement is under way, the keys that are asked for gather, and the next one asks for all of them. Under
-    load that costs a part of a statement each; alone, a key is asked for at once. Every answer is from after its
-    question.
+    Under load that costs a part of a statement each; alone, an item is sent at once. Every statement begins after all
+    of its items came. Whoever gives up takes nothing from the others.
 
     Args:
-        ask: does the statement: of the given keys, those that there are.
+        work: does the statement: of some items, in the order in which they came, the result of each.
     """
 
-    def __init__(self, ask: Callable[[Sequence[str]], Awaitable[set[str]]]) -> None:
-        self._ask = ask
-        self._waiting: dict[str, list[asyncio.Future[bool]]] = {}
+    def __init__(self, work: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]]) -> None:
+        self._work = work
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._under_way: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def has(self, key: str) -> bool:
-        """Whether there is a key.
+    async def one(self, item: Item) -> Result:
+        """The result of an item.
 
         Raises:
             Exception: what the statement raised.
         """
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[bool] = loop.create_future()
-        self._waiting.setdefault(key, []).append(answer)
+        result: asyncio.Future[Result] = loop.create_future()
+        self._waiting.append((item, result))
         if not self._under_way:
             self._send()
         elif self._timer is None:
             self._timer = loop.call_later(LONGEST, self._send)
-        return await answer
+        return await result
 
     def _send(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._waiting:
-            asked, self._waiting = self._waiting, {}
-            task = asyncio.create_task(self._answer(asked))
+            some, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+            task = asyncio.create_task(self._do(some))
             self._under_way.add(task)
             task.add_done_callback(self._done)
 
@@ -56,20 +61,18 @@ class Together:
         if not task.cancelled():
             self._send()
 
-    async def _answer(self, asked: dict[str, list[asyncio.Future[bool]]]) -> None:
+    async def _do(self, some: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
-            found = await self._ask([*asked])
+            results = await self._work([item for item, _ in some])
         except asyncio.CancelledError:
-            for answer in (one for answers in asked.values() for one in answers):
-                answer.cancel()
+            for _, result in some:
+                result.cancel()
             raise
         except Exception as error:
-            for answer in (one for answers in asked.values() for one in answers):
-                if not answer.done():
-                    answer.set_exception(error)
-                    answer.exception()  # somebody who waited may have gone
+            for _, result in some:
+                if not result.done():
+                    result.set_exception(error)
             return
-        for key, answers in asked.items():
-            for answer in answers:
-                if not answer.done():
-                    answer.set_result(key in found)
+        for (_, result), found in zip(some, results, strict=True):
+            if not result.done():
+                result.set_result(found)

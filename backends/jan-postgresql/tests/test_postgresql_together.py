@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from jan_postgresql.together import Together
+from jan_postgresql.together import MOST, Together
 
 from jan_core.errors import Unavailable
 
@@ -19,12 +19,12 @@ class Asked:
         self.let = asyncio.Event()
         self.error: Exception | None = None
 
-    async def __call__(self, keys: Sequence[str]) -> set[str]:
+    async def __call__(self, keys: Sequence[str]) -> list[bool]:
         self.keys.append([*keys])
         await self.let.wait()
         if self.error is not None:
             raise self.error
-        return {"a", "b"}
+        return [key in "ab" for key in keys]
 
 
 async def until(asked: Asked, count: int) -> None:
@@ -36,24 +36,32 @@ async def until(asked: Asked, count: int) -> None:
 async def test_what_comes_meanwhile_is_asked_for_together() -> None:
     asked = Asked()
     together = Together(asked)
-    first = asyncio.create_task(together.has("a"))
+    first = asyncio.create_task(together.one("a"))
     await until(asked, 1)
-    others = [asyncio.create_task(together.has(key)) for key in "abca"]
+    others = [asyncio.create_task(together.one(key)) for key in "abca"]
     await asyncio.sleep(0)
     asked.let.set()
     assert [await one for one in [first, *others]] == [True, True, True, False, True]
-    assert asked.keys == [["a"], ["a", "b", "c"]]
+    assert asked.keys == [["a"], ["a", "b", "c", "a"]]
 
 
 async def test_a_slow_statement_holds_up_no_other() -> None:
     asked = Asked()
     together = Together(asked)
-    tasks = [asyncio.create_task(together.has("a"))]
+    tasks = [asyncio.create_task(together.one("a"))]
     await until(asked, 1)
-    tasks.append(asyncio.create_task(together.has("b")))
+    tasks.append(asyncio.create_task(together.one("b")))
     await until(asked, 2)
     asked.let.set()
     assert [await one for one in tasks] == [True, True]
+
+
+async def test_one_statement_has_no_more_than_it_may() -> None:
+    asked = Asked()
+    asked.let.set()
+    together = Together(asked)
+    assert await asyncio.gather(*(together.one("a") for _ in range(MOST * 2 + 1))) == [True] * (MOST * 2 + 1)
+    assert [len(keys) for keys in asked.keys] == [1, MOST, MOST]
 
 
 async def test_a_failure_is_told_to_all_who_asked_and_the_next_question_is_asked() -> None:
@@ -61,16 +69,16 @@ async def test_a_failure_is_told_to_all_who_asked_and_the_next_question_is_asked
     together = Together(asked)
     asked.error = Unavailable("away")
     asked.let.set()
-    failed = await asyncio.gather(*(together.has(key) for key in "ab"), return_exceptions=True)
+    failed = await asyncio.gather(*(together.one(key) for key in "ab"), return_exceptions=True)
     assert failed == [asked.error, asked.error]
     asked.error = None
-    assert await together.has("a")
+    assert await together.one("a")
 
 
 async def test_one_who_gives_up_takes_nothing_from_the_others() -> None:
     asked = Asked()
     together = Together(asked)
-    tasks = [asyncio.create_task(together.has("a")) for _ in range(2)]
+    tasks = [asyncio.create_task(together.one("a")) for _ in range(2)]
     await until(asked, 1)
     tasks[0].cancel()
     asked.let.set()

@@ -27,6 +27,16 @@ ADD = f"{_INSERT}{_LOCKED.format(source='')} ON CONFLICT (thread_id, id) DO NOTH
 ADD_ONCE = f"WITH kept AS ({KEEP}) {_INSERT}{_LOCKED.format(source=' FROM kept')}"
 """Adds a message and keeps the reply under a key, or does neither: `[key, thread, fingerprint, reply, thread, *values,
 thread]`."""
+ADD_SOME = f"""INSERT INTO jan.messages (thread_id, place, {STORED})
+    SELECT thread_id, nextval('jan.message_places'), {_CAST}
+    FROM (SELECT given.* FROM unnest(%s::text[], {_LISTS}) WITH ORDINALITY AS given (thread_id, {STORED}, number),
+        (SELECT count(pg_advisory_xact_lock(key)) FROM (
+            SELECT DISTINCT hashtextextended(thread_id, 7) AS key FROM unnest(%s::text[]) AS thread_id ORDER BY key
+        OFFSET 0) AS keys) AS locked
+        ORDER BY number) AS ordered
+    ON CONFLICT (thread_id, id) DO NOTHING"""
+"""Adds messages of several threads, in their order: `[a list of threads, *(a list for each column), the same threads]`.
+The locks are taken in one order by all, so that no two wait for each other."""
 PUT = f"{_INSERT}{_LOCKED.format(source='')} ON CONFLICT (thread_id, id) DO UPDATE SET {_CHANGES}"
 """Adds a message, or puts it in the place of the one of its id: `[thread, *values, thread]`."""
 ADD_MANY = f"""INSERT INTO jan.messages (thread_id, place, {STORED})

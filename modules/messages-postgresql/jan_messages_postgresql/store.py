@@ -9,6 +9,7 @@ from jan_postgresql import Postgresql
 from jan_postgresql.faults import AWAY
 from jan_postgresql.replies import kept_reply, sweep
 from jan_postgresql.texts import as_json, is_storable
+from jan_postgresql.together import Together
 from typing_extensions import override
 
 from jan_core.endpoints.messages import Messages
@@ -47,6 +48,7 @@ class MessagesPostgresql(Messages):
         self._jan = jan
         self._database = jan.backend(Postgresql)
         self._database.needs("messages-postgresql", "jan_messages_postgresql")
+        self._adding = Together(self._add)
 
     @override
     async def create(self, thread_id: str, body: MessageRequest) -> Message:
@@ -55,10 +57,11 @@ class MessagesPostgresql(Messages):
         message = Message.of(body, id=new_id("msg_"), thread_id=thread_id, created_at=now())
         values = [thread_id, *values_of(message), thread_id]
 
+        if asked is None:
+            await self._adding.one(values)
+            return message
+
         async def add(connection: Connection) -> Message:
-            if asked is None:
-                await connection.execute(statements.ADD, values)
-                return message
             noted = [asked.key, thread_id, asked.fingerprint, message.model_dump_json()]
             if (await connection.execute(statements.ADD_ONCE, [*noted, *values])).rowcount == 1:
                 await sweep(connection)
@@ -69,6 +72,15 @@ class MessagesPostgresql(Messages):
             return Message.model_validate_json(reply)
 
         return await self._database.do(add)
+
+    @override
+    async def repeated(self, thread_id: str, body: MessageRequest) -> Message | None:
+        await self._jan.threads.check(thread_id)
+        asked = once("messages.create", body, thread_id)
+        if asked is None:
+            return None
+        reply = await self._database.do(lambda connection: kept_reply(connection, asked))
+        return None if reply is None else Message.model_validate_json(reply)
 
     @override
     async def list(self, thread_id: str, query: MessagesQuery) -> MessagePage:
@@ -162,6 +174,19 @@ class MessagesPostgresql(Messages):
         while await self._database.do(remove) == SOME:
             pass
         await self._database.do(forget)
+
+    async def _add(self, some: Sequence[Sequence[Any]]) -> Sequence[None]:
+        """Add messages, each the values of `statements.ADD`, all in one transaction."""
+
+        async def add(connection: Connection) -> None:
+            if len(some) == 1:
+                await connection.execute(statements.ADD, some[0])
+                return
+            threads, *columns, _ = ([*column] for column in zip(*some, strict=True))
+            await connection.execute(statements.ADD_SOME, [threads, *columns, threads])
+
+        await self._database.do(add)
+        return [None] * len(some)
 
     async def _one(self, thread_id: str, message_id: str, statement: str, values: Sequence[Any]) -> Message:
         """The one row that a statement gives."""

@@ -73,3 +73,15 @@ def test_clearing_goes_bit_by_bit(dsn: str) -> None:
     indexes, rows = plan_of(dsn, statements.REMOVE_SOME, ["jan-2", "jan-2", 100])
     assert "table messages" not in indexes
     assert rows <= 200
+
+
+def test_adding_several_looks_at_no_other(dsn: str) -> None:
+    one = [0, 0, None, "user", "completed", None, None, "[]", "[]", None, "{}"]
+    threads = ["jan-1", "jan-2", "jan-1"]
+    columns = [[f"msg_several_{number}" for number in range(3)], *([value] * 3 for value in one)]
+    indexes, rows = plan_of(dsn, statements.ADD_SOME, [threads, *columns, threads])
+    assert indexes <= {"sort"}
+    assert rows <= 20
+    with psycopg.connect(dsn) as connection:
+        query = "SELECT id FROM jan.messages WHERE id LIKE 'msg\\_several%' ORDER BY place"
+        assert [row[0] for row in connection.execute(query).fetchall()] == columns[0]

@@ -50,7 +50,7 @@ class ThreadsPostgresql(Threads):
         self._jan = jan
         self._database = jan.backend(Postgresql)
         self._database.needs("threads-postgresql", "jan_threads_postgresql")
-        self._there = Together(self._ask)
+        self._there = Together(self._are_there)
 
     @override
     async def create(self, body: ThreadRequest) -> Thread:
@@ -157,7 +157,7 @@ class ThreadsPostgresql(Threads):
     async def check(self, thread_id: str) -> None:
         check_name(thread_id, param="thread_id")
 
-        if not await self._there.has(thread_id):
+        if not await self._there.one(thread_id):
             raise _not_found(thread_id)
 
     @override
@@ -192,12 +192,13 @@ class ThreadsPostgresql(Threads):
         if is_storable(thread_id):
             await self._change(statements.FORGET, thread_id)
 
-    async def _ask(self, thread_ids: Sequence[str]) -> set[str]:
+    async def _are_there(self, thread_ids: Sequence[str]) -> Sequence[bool]:
         async def look(connection: Connection) -> set[str]:
-            cursor = await connection.execute(statements.CHECK, [thread_ids])
+            cursor = await connection.execute(statements.CHECK, [[*{*thread_ids}]])
             return {row[0] for row in await cursor.fetchall()}
 
-        return await self._database.do(look)
+        found = await self._database.do(look)
+        return [thread_id in found for thread_id in thread_ids]
 
     async def _add(self, thread: Thread, asked: Once | None, statement: str, *values: object) -> Thread:
         """Have a thread seen, and keep the reply under its key; or return the reply that another request kept."""
