@@ -291,7 +291,9 @@ def test_what_is_served_while_the_database_is_away(work: Path) -> None:
             assert (away.status_code, away.json()["error"]["code"]) == (503, "storage_unavailable")
             assert int(away.headers["retry-after"]) >= 1
             await asyncio.to_thread(own.start)
-            assert (await http.get("/threads")).status_code == 200
+            async with asyncio.timeout(BACK):
+                while (await http.get("/threads")).status_code != 200:
+                    await asyncio.sleep(0.05)
             assert (await http.get("/assistants/jan")).status_code == 200
 
     asyncio.run(run())

@@ -31,6 +31,8 @@ OLDEST = 140000
 """The oldest server that will do, as PostgreSQL numbers them: 14."""
 SLICE = 1.0
 """Seconds after which a request that waits for a connection asks the pool again, which then tries to connect anew."""
+PROBE = 0.25
+"""Seconds between two requests that try a database that is away; the others are answered 503 at once."""
 PATIENCE = 2.0
 """Seconds that the pool goes on trying to connect by itself."""
 TRIES = 3
@@ -98,6 +100,8 @@ class Database:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._looking: asyncio.Task[None] | None = None
         self._is_away = False
+        self._probe_at = 0.0
+        self._answered_at = 0.0
         self._pool: AsyncConnectionPool[Connection] | None = None
 
     async def __aenter__(self) -> Self:
@@ -150,6 +154,7 @@ class Database:
             Unavailable: the database is away, or did not answer in time. Whether the work was done is then unknown.
             JanError: as the work raised it, or as the database answered.
         """
+        self._probe()
         going = _Going()
         task = asyncio.create_task(self._tries(work, going))
         self._tasks.add(task)
@@ -173,12 +178,31 @@ class Database:
                 raise Unavailable(str(error), code=AWAY) from error
             raise answer_to(error) from error
 
+    def _probe(self) -> None:
+        """While the database is away, let a request try it now and then, and answer all others at once.
+
+        Else they would all wait for nothing, and each would leave something behind in the pool's queue.
+        """
+        if self._is_away:
+            now = asyncio.get_running_loop().time()
+            if now < self._probe_at:
+                raise Unavailable("The database is away; try again.", code=AWAY)
+            self._probe_at = now + PROBE
+
     def _tell(self, error: Exception | None) -> None:
         """Log that the database went away, or came back; each once."""
-        if error is None and self._is_away:
-            self._is_away = False
-            log.warning("the database answers again")
-        elif error is not None and not self._is_away and (isinstance(error, PoolTimeout | Unfit) or is_lost(error)):
+        now = asyncio.get_running_loop().time()
+        if error is None:
+            self._answered_at = now
+            if self._is_away:
+                self._is_away = False
+                log.warning("the database answers again")
+        elif (
+            not self._is_away
+            and (isinstance(error, PoolTimeout | Unfit) or is_lost(error))
+            # Where others are answered, it is there, and has much to do.
+            and now - self._answered_at > SLICE
+        ):
             self._is_away = True
             log.warning("the database is away: %s; requests are answered 503 until it is back", told(error))
 
@@ -222,7 +246,7 @@ class Database:
 
     def _connection(self, going: _Going) -> _Held:
         assert self._pool is not None
-        return _Held(self._pool, going, self._settings.wait_seconds)
+        return _Held(self._pool, going, SLICE if self._is_away else self._settings.wait_seconds)
 
     def _look_at_all(self) -> None:
         """A connection was lost, so the others may be as well: have the pool look at those that nobody uses."""

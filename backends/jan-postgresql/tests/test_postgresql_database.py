@@ -144,14 +144,33 @@ async def test_going_and_coming_back_is_logged_once_each(make: Any, dsn: str, ca
             with pytest.raises(Unavailable):
                 await backend.do(one)
         backend.settings.dsn = dsn
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    assert await backend.do(one) == 1
+                    break
+                except Unavailable:
+                    await asyncio.sleep(0.05)
         for _ in range(3):
-            await backend.do(one)
+            assert await backend.do(one) == 1
     told = [record.getMessage() for record in caplog.records if record.name == "jan"]
     assert [text.split(":")[0] for text in told] == [
         "the database cannot be reached yet",
         "the database is away",
         "the database answers again",
     ]
+
+
+async def test_while_it_is_away_one_request_tries_it_and_the_others_are_answered_at_once(make: Any) -> None:
+    async with make(dsn="host=127.0.0.1 port=1", wait_seconds=30) as backend:
+        with pytest.raises(Unavailable):
+            await backend.do(one)
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        told = await asyncio.gather(*(backend.do(one) for _ in range(200)), return_exceptions=True)
+        assert {type(answer) for answer in told} == {Unavailable}
+        assert loop.time() - begun < 10
+        assert sum("is away" in str(answer) for answer in told) == 199
 
 
 async def test_statements_are_prepared_unless_a_pooler_stands_in_between(make: Any, dsn: str) -> None:
