@@ -134,7 +134,7 @@ def known_commands() -> dict[str, str]:
     plugins = [entry.load() for group in ("jan.modules", "jan.plugins") for entry in entry_points(group=group)]
     brought = [one.register_commands() for one in plugins if hasattr(one, "register_commands")]
     known = {name: reference for name, (reference, _) in COMMANDS.items()}
-    return known | {name: reference for named in brought for name, reference in named.items()}
+    return {name: reference for named in brought for name, reference in named.items()} | known
 
 
 def app_of(name: str) -> Any:
