@@ -22,6 +22,7 @@ ARGUMENTS = {
     "assistants show": ["x"],
     "threads rm": ["x"],
     "threads show": ["x"],
+    "copy": ["all", "json", "other"],
     "import": ["."],
     "check": ["messages-json"],
     "models pull": ["./x.gguf"],
