@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jan_core.cli.config import _toml
+from jan_core.cli.config import _toml, _without_password
 from jan_core.settings import ServerSettings
 from tests.command_line import Call, add_heard, root_with
 from tests.parts import Site
@@ -94,6 +94,22 @@ def test_settings_of_plugins_and_chosen_modules_are_shown(jan: Call, site: Site,
 @pytest.mark.parametrize("value", ['a"b\\c\n', "büro\x1f", True, False, 3, 2.5, [], ["a", 1], 1e100])
 def test_values_are_written_as_toml(value: object) -> None:
     assert tomllib.loads(f"v = {_toml(value)}")["v"] == value
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("postgresql://jan:secret@db/jan", "postgresql://jan:…@db/jan"),
+        ("postgresql://:secret@db:1/jan", "postgresql://:…@db:1/jan"),
+        ("host=db password=secret dbname=jan", "host=db password=… dbname=jan"),
+        ("host=db password = 'a b' dbname=jan", "host=db password = … dbname=jan"),
+        ("http://127.0.0.1:4318/v1", "http://127.0.0.1:4318/v1"),
+        ("user@example.org", "user@example.org"),
+        (5, 5),
+    ],
+)
+def test_passwords_are_not_shown(value: object, shown: object) -> None:
+    assert _without_password(value) == shown
 
 
 def test_aliases_are_shown_where_there_are_some(jan: Call, root: Path) -> None:

@@ -10,6 +10,7 @@ from jan_core.app import Jan
 from jan_core.testing.contract.messages import MessagesContract
 from jan_core.testing.contract.runs import RunsContract
 from jan_core.testing.contract.threads import ThreadsContract
+from tests.around import AROUND
 
 
 class TestMessagesInTheFolderOfThreadsInPostgresql(MessagesContract):
@@ -25,9 +26,12 @@ class TestMessagesInPostgresqlOfThreadsInTheFolder(MessagesContract):
 
 
 class TestMessagesAndThreadsInPostgresql(MessagesContract):
+    """Both wrapped."""
+
     def make(self, tmp_path: Path) -> Jan:
         tables = {"jan-postgresql": {"dsn": dsn_for(tmp_path)}}
-        return self.app(tmp_path, "messages-postgresql", beside={"threads": "threads-postgresql"}, tables=tables)
+        beside = {"threads": "threads-postgresql"}
+        return self.app(tmp_path, "messages-postgresql", beside=beside, tables=tables, plugins=AROUND)
 
 
 class TestThreadsInPostgresqlWithMessagesInTheFolder(ThreadsContract):
@@ -45,10 +49,12 @@ class TestThreadsInTheFolderWithMessagesInPostgresql(ThreadsContract):
 
 
 class TestAllOfThemInPostgresql(ThreadsContract):
+    """All wrapped."""
+
     def make(self, tmp_path: Path) -> Jan:
         tables = {"jan-postgresql": {"dsn": dsn_for(tmp_path)}}
         beside = {"messages": "messages-postgresql", "assistants": "assistants-postgresql"}
-        return self.app(tmp_path, "threads-postgresql", beside=beside, tables=tables)
+        return self.app(tmp_path, "threads-postgresql", beside=beside, tables=tables, plugins=AROUND)
 
 
 class TestRunsInTheFolderOfThreadsInPostgresql(RunsContract):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any
 
 import typer
@@ -65,7 +66,7 @@ def _effective(asked: Any) -> dict[str, dict[str, tuple[Any, str]]]:
         tables[table] = {}
         for key, value in settings.model_dump().items():
             known = given.get(table, {}).get(key)
-            tables[table][key] = (value, known.origin if known else "default")
+            tables[table][key] = (_without_password(value), known.origin if known else "default")
     tables["endpoints"] = {
         name: (names if len(names) > 1 else names[0], where) for name, (names, where) in jan.discovery.choices().items()
     }
@@ -75,6 +76,17 @@ def _effective(asked: Any) -> dict[str, dict[str, tuple[Any, str]]]:
     if aliases:
         tables["aliases"] = {name: (target, given["aliases"][name].origin) for name, target in aliases.items()}
     return {name: tables[name] for name in ("server", "endpoints", "plugins")} | tables
+
+
+def _without_password(value: Any) -> Any:
+    """A setting as it may stand on a screen: the password in the address of a database is left out."""
+    if not isinstance(value, str):
+        return value
+    return re.sub(r"(://[^/@\s:]*:)[^/@\s]*@|(\bpassword\s*=\s*)('[^']*'|\S+)", _hidden, value)
+
+
+def _hidden(found: re.Match[str]) -> str:
+    return f"{found[1]}…@" if found[1] else f"{found[2]}…"
 
 
 def _toml(value: Any) -> str:
