@@ -196,6 +196,7 @@ def test_rm_asks_a_person(root: Path) -> None:
 
 
 def test_a_root_without_messages_or_threads(jan: Call, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAN__ENDPOINTS__RUNS", "[]")
     monkeypatch.setenv("JAN__ENDPOINTS__MESSAGES", "[]")
     done = jan("threads", "ls", "--root", root)
     assert (done.code, done.err) == (0, "")

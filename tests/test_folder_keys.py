@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 from collections.abc import Iterator
@@ -174,6 +175,34 @@ async def test_a_task_that_is_cancelled_leaves_no_key_locked(
         assert (await made.ask(kept))["id"] == "object-0"
     assert made.times == {"object-0": 1}
     assert kept._here == {}
+
+
+@pytest.mark.anyio
+async def test_what_fails_when_nobody_is_there_any_more_is_reported_as_no_defect(made: Made, kept: KeptReplies) -> None:
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def make(reply: dict[str, Any]) -> None:
+        begun.set()
+        await go_on.wait()
+        raise OSError(28, "No space left on device")
+
+    made.make = make  # type: ignore[method-assign]
+    asking = asyncio.create_task(made.ask(kept))
+    await begun.wait()
+    asking.cancel()
+    await asyncio.wait([asking])
+    closing = asyncio.create_task(kept.settled())
+    await asyncio.sleep(0.02)
+    assert not closing.done()
+    go_on.set()
+    await closing
+    assert not kept._going
+    del asking
+    gc.collect()
+    await asyncio.sleep(0)
+    assert told == []
 
 
 def test_a_note_that_a_crash_cut_short_is_none(made: Made, kept: KeptReplies) -> None:

@@ -101,10 +101,20 @@ class KeptReplies:
         # then a thread could take the lock of the key, and nobody would be left to give it back.
         task = asyncio.get_running_loop().create_task(self._once(asked, new, is_made, make))
         self._going.add(task)
-        task.add_done_callback(self._going.discard)
+        task.add_done_callback(self._gone)
         with anyio.CancelScope(shield=True):
             await asyncio.shield(task)
         return task.result()
+
+    def _gone(self, task: asyncio.Task[dict[str, Any]]) -> None:
+        self._going.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at: nobody may be there any more to hear of it
+
+    async def settled(self) -> None:
+        """Return when nothing is being made any more, also nothing whose caller has left: before a store closes."""
+        while self._going:
+            await asyncio.wait([*self._going])
 
     async def _once(
         self,

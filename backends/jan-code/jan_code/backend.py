@@ -7,8 +7,8 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -21,7 +21,7 @@ from jan_code.conversation import Begins, Conversation, Said, Stepped, Used
 from jan_code.loaded import TOLD, BrokenCode, CodeTool, Places, RunFailed, Running, broken_code, check_ended
 from jan_code.process import CodeProcess, Ended
 from jan_code.settings import CodeSettings
-from jan_code.source import Source, find
+from jan_code.source import Seen, Source, find
 from jan_core.backend import Backend
 from jan_core.errors import Unavailable
 from jan_core.folder.layout import Layout
@@ -50,6 +50,7 @@ class Code(Backend):
         self._layout = Layout(jan.root)
         self._running: dict[str, Running] = {}
         self._places: dict[str, Places] = {}
+        self._seen: dict[str, Seen] = {}
         self._app: ASGIApp | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._bwrap: str | None = None
@@ -94,7 +95,7 @@ class Code(Backend):
 
     async def _known(self, assistant_id: str) -> Running | None:
         """What is known of the code as it is now; None where there is none."""
-        source = self._source(assistant_id)
+        source = await self._source(assistant_id)
         if source is None:
             return None
         running = self._running.setdefault(assistant_id, Running())
@@ -123,7 +124,7 @@ class Code(Backend):
             InvalidRequest: as `tools`, or the assistant has no code any more.
             Unavailable: as `tools`.
         """
-        source = self._needed(assistant_id, name)
+        source = await self._needed(assistant_id, name)
         running = self._running.setdefault(assistant_id, Running())
         async with running.lock:
             process, number = await self._ready(running, source)
@@ -139,7 +140,7 @@ class Code(Backend):
                 raise
             self._set_timer(running)
         if answer.get("number") == number and isinstance(answer.get("output"), str):
-            return str(answer["output"])
+            return str(answer["output"]).encode("utf-8", "replace").decode()  # half a character cannot be stored
         return f"error: {answer.get('error')}"
 
     async def run(
@@ -165,7 +166,7 @@ class Code(Backend):
         if places is None:
             places = self._places[assistant_id] = Places(asyncio.Semaphore(self.settings.runs), [])
         async with places.room:
-            source = self._needed(assistant_id, "run")
+            source = await self._needed(assistant_id, "run")
             running = places.free.pop() if places.free else Running()
             try:
                 process, number = await self._ready(running, source)
@@ -186,16 +187,16 @@ class Code(Backend):
                 places.free.append(running)
             check_ended(conversation.answer, number)
 
-    def has_code(self, assistant_id: str) -> bool:
-        """True where the assistant has code that may be run; one look at the disk.
+    async def has_code(self, assistant_id: str) -> bool:
+        """True where the assistant has code that may be run.
 
         Raises:
             InvalidRequest: see `find`.
         """
-        return self._source(assistant_id) is not None
+        return await self._source(assistant_id) is not None
 
-    def _needed(self, assistant_id: str, name: str) -> Source:
-        source = self._source(assistant_id)
+    async def _needed(self, assistant_id: str, name: str) -> Source:
+        source = await self._source(assistant_id)
         if source is None:
             raise BrokenCode(
                 f"The assistant {assistant_id!r} has no code (any more) to carry out {name!r} with; it was in "
@@ -221,8 +222,16 @@ class Code(Backend):
             found = self._app = create_app(self.jan)
         return found
 
-    def _source(self, assistant_id: str) -> Source | None:
-        return find(self._layout, assistant_id) if self.settings.enabled else None
+    async def _source(self, assistant_id: str) -> Source | None:
+        if not self.settings.enabled:
+            return None
+        seen = self._seen.get(assistant_id, Seen())
+        source: Source | None = await self._blocking(lambda: find(self._layout, assistant_id, seen))
+        if source is None:
+            self._seen.pop(assistant_id, None)
+        else:
+            self._seen[assistant_id] = seen
+        return source
 
     async def _start(self, running: Running, source: Source) -> CodeProcess:
         """Start a process and have it load the code; of one that was there before nothing is left."""
@@ -233,7 +242,7 @@ class Code(Backend):
             self._tried = True
             log.info("code of assistants runs %s bubblewrap: %s", "inside" if self._bwrap else "without", told)
         given = await self._blocking(lambda: limits.of(self.settings, walls=self._bwrap is not None))
-        private = running.private = await self._blocking(lambda: tempfile.mkdtemp(prefix="jan-code-"))
+        private = running.private = await self._private()
         process = running.process = CodeProcess(source.assistant_id, self.settings.output_bytes)
         command = walls.command(self._bwrap, source, private, given)
         environment = walls.environment(private if self._bwrap is None else "/tmp")
@@ -247,7 +256,7 @@ class Code(Backend):
             raise BrokenCode(f"{source.index} could not be loaded: {error}.") from None
         except OSError as error:
             running.process = None
-            self._forget(private)
+            self._later(self._remove(private))
             raise Unavailable(f"The code of the assistant {source.assistant_id!r} cannot be started: {error}") from None
         except BaseException:
             self._end_process(running)
@@ -266,6 +275,19 @@ class Code(Backend):
         running.source = source
         self._set_timer(running)
         return process
+
+    async def _private(self) -> str:
+        """A new folder for a process. Where nobody waits for it any more, it is removed when it is there."""
+        making = asyncio.create_task(self._blocking(lambda: tempfile.mkdtemp(prefix="jan-code-")))
+        try:
+            return str(await asyncio.shield(making))
+        except asyncio.CancelledError:
+            self._later(self._unmake(making))
+            raise
+
+    async def _unmake(self, making: asyncio.Task[str]) -> None:
+        with suppress(OSError):  # there is none
+            await self._remove(await making)
 
     async def _blocking(self, work: Any) -> Any:
         return await anyio.to_thread.run_sync(work, limiter=self._disk)
@@ -295,15 +317,17 @@ class Code(Backend):
         private, running.private = running.private, ""
         if process is not None:
             process.kill(why)
-            task = asyncio.create_task(self._clear(process, private))
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
+            self._later(self._clear(process, private))
 
     async def _clear(self, process: CodeProcess, private: str) -> None:
         await asyncio.wait({process.exited}, timeout=10)
+        await self._remove(private)
+
+    async def _remove(self, private: str) -> None:
         await self._blocking(lambda: shutil.rmtree(private, ignore_errors=True))
 
-    def _forget(self, private: str) -> None:
-        task = asyncio.create_task(self._blocking(lambda: shutil.rmtree(private, ignore_errors=True)))
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that nobody waits for but the end of the server."""
+        task = asyncio.create_task(work)
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)

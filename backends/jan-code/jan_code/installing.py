@@ -24,7 +24,7 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from jan_code.source import ENVIRONMENT, PYPROJECT, SRC, check_inside, packages_in
+from jan_code.source import ENVIRONMENT, MODULES, PYPROJECT, SRC, check_inside, packages_in
 from jan_core.errors import Conflict, InvalidRequest, JanError, NotFound
 from jan_core.folder import lock_file
 from jan_core.folder.layout import Layout
@@ -33,12 +33,29 @@ from jan_core.refusal import Refusal
 PACKAGE = "package.json"
 """The file that says what `index.js` needs."""
 PACKAGE_LOCK = "package-lock.json"
-MODULES = "node_modules"
-"""The folder in `src` that Node finds packages in."""
 PATIENCE = 5.0
 """Seconds that an installer has to end in, when it is told to."""
 NOT_OURS = ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIRE_VIRTUALENV")
 """Environment variables that would lead an installer elsewhere. All others, such as those of a mirror, count."""
+
+ALONE = """\
+import os, runpy, sys
+
+STARTS = ("subprocess.Popen", "_winapi.CreateProcess", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn",
+          "os.spawn", "os.startfile", "os.system", "pty.spawn")
+
+def refuse(event, given):
+    if event in STARTS:
+        raise PermissionError(f"{event} {given[:2]}: no other program may be started without --build")
+
+os.environ["_PIP_RUNNING_IN_SUBPROCESS"] = "1"
+sys.argv = sys.argv[1:]
+sys.addaudithook(refuse)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Runs pip so that it cannot start another program, which is how it builds, or fetches from git.
+
+`--only-binary` is not enough: it does not hold for packages that are named by address, not even inside of wheels."""
 
 _NEW, _OLD, _LOCK = ".new-", ".old-", ".installing"
 
@@ -139,8 +156,7 @@ def _for_python(assistant_id: str, folder: str, path: str, build: bool) -> str:
         _run([sys.executable, "-I", "-m", "venv", "--without-pip", new], folder, "an environment")
         if asked:
             python = os.path.join(new, *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")))
-            wheels = [] if build else ["--only-binary", ":all:"]
-            command = [*_python_installer(python), *wheels, *asked]
+            command = [*_python_installer(python, build), *asked]
             _run(command, folder, ", ".join(asked), "" if build else _hint(assistant_id, "a wheel for this machine"))
         _name_its_place(new, os.path.join(folder, ENVIRONMENT))
         found = {f"{one.name} {one.version}" for one in distributions(path=[packages_in(new)])}
@@ -149,17 +165,21 @@ def _for_python(assistant_id: str, folder: str, path: str, build: bool) -> str:
     return f"{assistant_id} has {_counted(len(found))} for Python{told}."
 
 
-def _python_installer(python: str) -> list[str]:
+def _python_installer(python: str, build: bool) -> list[str]:
     """The beginning of the command that installs into the environment of `python`: uv's, or pip's where uv is not."""
+    wheels = [] if build else ["--only-binary", ":all:"]
     uv = shutil.which("uv")
     if uv is not None:
-        return [uv, "pip", "install", "--python", python]
-    if find_spec("pip") is None:
+        return [uv, "pip", "install", "--python", python, *wheels]
+    pip = find_spec("pip")
+    if pip is None or pip.origin is None:
         remedy = f"{sys.executable} -m ensurepip"
         raise Refusal("jan assistants install", "neither uv nor pip is here", remedy)
     # -P: a pip.py in the working folder is not pip.
-    pip = [sys.executable, "-P", "-m", "pip", "--python", python, "install"]
-    return [*pip, "--disable-pip-version-check", "--no-warn-script-location"]
+    command = [sys.executable, "-P", "-m", "pip", "--python", python]
+    if not build:  # what `--python` does, without a process in between
+        command = [python, "-P", "-c", ALONE, os.path.join(os.path.dirname(pip.origin), "__pip-runner__.py")]
+    return [*command, "install", "--disable-pip-version-check", "--no-warn-script-location", *wheels]
 
 
 def _for_node(assistant_id: str, folder: str, path: str, build: bool) -> str:

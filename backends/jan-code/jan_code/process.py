@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
-from jan_code.frames import STRAY, Frames, NoFrame, pack
+from jan_code.frames import STRAY, Frames, NoFrame, pack, pack_in_pieces
 
 HEAD_BYTES = 64 << 10
 """Bytes that a message may have besides what a call gives back."""
@@ -89,8 +89,11 @@ class CodeProcess(asyncio.SubprocessProtocol):
         self._answer, self._take = asyncio.get_running_loop().create_future(), take
         self._printed = self._lines = 0
         try:
-            self.send(message)
             async with asyncio.timeout(seconds):
+                if take is None:
+                    self.send(message)
+                else:  # a run, with all the messages of its thread
+                    self._write(await asyncio.to_thread(pack_in_pieces, message))
                 return await asyncio.shield(self._answer)
         except TimeoutError:
             self.kill(f"it took longer than {seconds:g} s")
@@ -105,9 +108,13 @@ class CodeProcess(asyncio.SubprocessProtocol):
 
     def send(self, message: dict[str, Any]) -> None:
         """Send a message; nothing where the process has ended."""
+        if self.alive:
+            self._write(pack(message))
+
+    def _write(self, frame: bytes) -> None:
         pipe = None if self._transport is None else self._transport.get_pipe_transport(0)
         if self.alive and pipe is not None:
-            cast(asyncio.WriteTransport, pipe).write(pack(message))
+            cast(asyncio.WriteTransport, pipe).write(frame)
 
     async def sent(self) -> None:
         """Return when the process has read most of what was sent to it, or has ended."""

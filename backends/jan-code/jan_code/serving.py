@@ -103,14 +103,20 @@ class _Request:
     async def answer(self, app: ASGIApp, scope: dict[str, Any]) -> None:
         error: dict[str, str] = {}
         try:
-            await app(scope, self._receive, self._send)
-            if not self._begun:
+            if not await self._answered(app, scope):
                 error = {"error": BROKEN}
-        except Exception:
-            log.exception("a request of an assistant's code failed")
-            error = {"error": BROKEN}
+            # Until its end is written it is under way: a process that reads nothing cannot have ever more of them.
+            await self._process.sent()
         finally:
             self._process.send({"end": {"number": self._number, **error}})
+
+    async def _answered(self, app: ASGIApp, scope: dict[str, Any]) -> bool:
+        try:
+            await app(scope, self._receive, self._send)
+        except Exception:
+            log.exception("a request of an assistant's code failed")
+            return False
+        return self._begun
 
     async def _receive(self) -> Message:
         if self._body is not None:
@@ -126,6 +132,7 @@ class _Request:
             self._begun = True
             headers = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in message["headers"]]
             told = {"number": self._number, "status": message["status"], "headers": headers}
+            await self._process.sent()
             self._process.send({"reply": told})
         elif (body := message.get("body")) and not self._head:
             await self._process.sent()

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jan_core.errors import InvalidRequest
@@ -28,8 +28,13 @@ VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 """What the folder of Python's own packages is called."""
 SUFFIXES = {INDEX: (".py",), NODE_INDEX: (".js", ".mjs", ".cjs", ".json")}
 """How the files are called that make the code, besides what is installed for it."""
-MOST_FILES = 200
-"""Files of `src` that are looked at for changes; where there are more, the code is loaded anew for each call."""
+MOST_FILES = 400
+"""Files of `src`, and as many of its folders, that are looked at for changes; where there are more, the code is loaded
+anew for each call."""
+MODULES = "node_modules"
+"""The folder in `src` that Node finds packages in."""
+NOT_LOOKED_INTO = (MODULES, "__pycache__")
+"""Folders of `src` that no code of the assistant's own is in; nor is any in those that begin with a dot."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +68,51 @@ class Source:
         return other.settled and (self.signatures, self.network) == (other.signatures, other.network)
 
 
-def find(layout: Layout, assistant_id: str) -> Source | None:
-    """The code of an assistant; None where it has none. A few looks at the disk.
+@dataclass(frozen=True)
+class Listed:
+    """What is in a folder of the code; it holds for as long as the folder's signature is the same.
+
+    Attributes:
+        signature: of the folder, from before it was looked into.
+        files: paths of the code.
+        folders: paths of the folders to look into, too.
+        links: paths of all that is a link.
+    """
+
+    signature: Signature | None
+    files: tuple[str, ...]
+    folders: tuple[str, ...]
+    links: tuple[str, ...]
+
+
+@dataclass
+class Seen:
+    """What `find` remembers of an assistant, so that it does not read again what has not changed.
+
+    Attributes:
+        folders: what is in the folders of its code, by path.
+        network: the signature of `assistant.json`, and whether it asks for the network.
+    """
+
+    folders: dict[str, Listed] = field(default_factory=dict)
+    network: tuple[Signature | None, bool] | None = None
+
+
+def find(layout: Layout, assistant_id: str, seen: Seen | None = None) -> Source | None:
+    """The code of an assistant; None where it has none. Blocks: it takes as long as the folder is large.
+
+    Args:
+        layout: of the root.
+        assistant_id: whose.
+        seen: what was remembered of it, which is brought up to date. What has not changed since is not read again:
+            that takes a look at each file and folder of the code, up to `MOST_FILES` each.
 
     Raises:
-        InvalidRequest: a link leads out of the assistant's folder, or out of the root (`outside_root`); its
-            environment is of another Python (`other_python`); it is in JavaScript, and Node is not there (`no_node`),
-            or it is in both (`two_indexes`); the id cannot be a name.
+        InvalidRequest: a link leads out of `src`, or out of the root (`outside_root`); its environment is of another
+            Python (`other_python`); it is in JavaScript, and Node is not there (`no_node`), or it is in both
+            (`two_indexes`); the id cannot be a name.
     """
+    seen = Seen() if seen is None else seen
     folder = layout.assistant_folder(assistant_id)
     src = os.path.join(folder, SRC)
     there = [name for name in SUFFIXES if signature(os.path.join(src, name)) is not None]
@@ -82,20 +124,16 @@ def find(layout: Layout, assistant_id: str) -> Source | None:
     check_inside(layout.root, folder)
     check_inside(folder, src)
     now = time.time_ns()
-    names = []
-    with os.scandir(src) as entries:
-        for entry in entries:
-            if entry.name.endswith(SUFFIXES[index]):
-                names.append(entry.name)
-                if entry.is_symlink():
-                    check_inside(folder, entry.path)
-    names.sort()
-    files = [*(os.path.join(src, name) for name in names[:MOST_FILES]), os.path.join(folder, ASSISTANT_FILE)]
+    listed = _listed(src, seen, now)
+    for path in (path for one in listed for path in one.links):
+        check_inside(src, path)
+    names = sorted(path for one in listed for path in one.files if path.endswith(SUFFIXES[index]))
+    file = os.path.join(folder, ASSISTANT_FILE)
     python = index == INDEX
-    installed = (folder, ENVIRONMENT, "pyvenv.cfg") if python else (src, "node_modules", ".package-lock.json")
-    files.append(os.path.join(*installed))
+    installed = (folder, ENVIRONMENT, "pyvenv.cfg") if python else (src, MODULES, ".package-lock.json")
+    files = [*names[:MOST_FILES], file, os.path.join(*installed)]
     signatures = tuple((path, signature(path)) for path in files)
-    settled = len(names) <= MOST_FILES and all(is_settled(one, now) for _, one in signatures)
+    few = len(names) <= MOST_FILES and len(listed) <= MOST_FILES
     return Source(
         assistant_id,
         folder,
@@ -103,10 +141,44 @@ def find(layout: Layout, assistant_id: str) -> Source | None:
         index=os.path.join(src, index),
         node=None if python else _node(assistant_id),
         packages=_packages(folder) if python else None,
-        network=_network(folder),
+        network=_network(file, seen, now),
         signatures=signatures,
-        settled=settled,
+        settled=few and all(is_settled(one, now) for _, one in signatures),
     )
+
+
+def _listed(src: str, seen: Seen, now: int) -> list[Listed]:
+    """What is in the folders of the code, each looked into only where it has changed."""
+    found, kept, waiting = [], {}, [src]
+    while waiting:
+        path = waiting.pop()
+        one = seen.folders.get(path)
+        if one is None or one.signature != signature(path):
+            one = _look_into(path)
+        if is_settled(one.signature, now):  # else a change after this one may not show
+            kept[path] = one
+        found.append(one)
+        waiting += one.folders
+    seen.folders = kept
+    return found
+
+
+def _look_into(path: str) -> Listed:
+    before = signature(path)
+    files, folders, links = [], [], []
+    suffixes = tuple(suffix for those in SUFFIXES.values() for suffix in those)
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    links.append(entry.path)
+                elif entry.is_dir() and entry.name not in NOT_LOOKED_INTO and entry.name[0] != ".":
+                    folders.append(entry.path)
+                if entry.name.endswith(suffixes):
+                    files.append(entry.path)
+    except OSError:  # it went just now, or is closed to this user, and so to the code
+        return Listed(None, (), (), ())
+    return Listed(before, tuple(files), tuple(folders), tuple(links))
 
 
 def _node(assistant_id: str) -> str:
@@ -128,8 +200,8 @@ def check_inside(folder: str, path: str) -> None:
     """
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
         raise InvalidRequest(
-            f"{path} is a link that leads out of {folder}; code is run from an assistant's own folder only. "
-            "Move the code there.",
+            f"{path} is a link that leads out of {folder}; the code of an assistant is all in there. "
+            "Put what it leads to in its place.",
             code="outside_root",
         )
 
@@ -155,9 +227,14 @@ def _packages(folder: str) -> str | None:
     return path
 
 
-def _network(folder: str) -> bool:
+def _network(file: str, seen: Seen, now: int) -> bool:
     # The API neither shows nor takes this field, so that no request can switch the network on.
+    found = signature(file)
+    if seen.network is not None and seen.network[0] == found:
+        return seen.network[1]
     try:
-        return read_values(os.path.join(folder, ASSISTANT_FILE)).get("network") is True
+        network = read_values(file).get("network") is True
     except (OSError, Damaged):
-        return False
+        network = False
+    seen.network = (found, network) if is_settled(found, now) else None
+    return network

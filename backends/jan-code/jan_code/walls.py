@@ -8,13 +8,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import jan_code
 from jan_code import start_node
-
-if TYPE_CHECKING:
-    from jan_code.source import Source
+from jan_code.source import ENVIRONMENT, SRC, Source
+from jan_core.folder.layout import ASSISTANT_FILE
 
 TRY_SECONDS = 20.0
 """The longest that trying bubblewrap may take."""
@@ -120,6 +118,8 @@ def find_bwrap() -> tuple[str | None, str]:
 def walled(bwrap: str, source: Source, private: str, inner: Sequence[str]) -> list[str]:
     """The command of a process inside walls: it sees its code, Python, and a folder of its own, and nothing else.
 
+    Its code is `src`, `.venv` and `assistant.json`, those that are there.
+
     Args:
         bwrap: the path of bubblewrap.
         source: the code.
@@ -127,10 +127,12 @@ def walled(bwrap: str, source: Source, private: str, inner: Sequence[str]) -> li
         inner: the command without them.
     """
     folder = source.folder
-    own = ["--ro-bind", os.path.realpath(folder), folder]
-    for name in ("threads", "models"):  # what was said to the assistant is no business of its code
-        if os.path.isdir(os.path.join(folder, name)):
-            own += ["--tmpfs", os.path.join(folder, name), "--remount-ro", os.path.join(folder, name)]
+    own = []
+    # Not the folder itself: what was said to the assistant, now or later, is no business of its code.
+    for name in (SRC, ENVIRONMENT, ASSISTANT_FILE):
+        path = os.path.join(folder, name)
+        if os.path.exists(path) and not (name == ASSISTANT_FILE and os.path.islink(path)):
+            own += ["--ro-bind", os.path.realpath(path), path]
     for path in (source.node, *NODE_FILES) if source.node is not None else ():
         if path is not None and os.path.exists(path):
             own += ["--ro-bind", path, path]

@@ -7,12 +7,14 @@ import json
 import logging
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from jan_code.backend import BrokenCode, Code
 
 from jan_core.errors import InvalidRequest
+from jan_core.folder.layout import Layout
 from jan_core.testing.wired import wired
 
 from .conftest import BACKENDS, Assistant
@@ -80,6 +82,10 @@ async def later(x: int) -> int:
         assert await assistant.call("nothing") == "null"
         assert json.loads(await assistant.call("thing")) == {"a": [1, None, "é"], "p": {"x": 1}, "e": 1, "s": [1]}
         assert [await assistant.call("later", '{"x": 5}') for _ in range(2)] == ["5", "5"]
+
+    async def test_half_a_character_is_told_as_a_question_mark(self, assistant: Assistant) -> None:
+        assistant.write('def half() -> str:\n    """H."""\n    return "a\\ud800b"\n')
+        assert await assistant.call("half", "{}") == "a?b"
 
     async def test_errors_are_told_to_the_model(self, assistant: Assistant) -> None:
         assistant.write(
@@ -223,10 +229,26 @@ class TestChanges:
             await assistant.code.tools("a")
         assert error.value.code == "other_python"
 
+    async def test_the_disk_is_looked_at_beside_the_event_loop(self, assistant: Assistant, tmp_path: Path) -> None:
+        threads = set()
+
+        class Noting(Layout):
+            def assistant_folder(self, assistant_id: str) -> str:
+                threads.add(threading.get_ident())
+                return super().assistant_folder(assistant_id)
+
+        assistant.write(ADD)
+        assistant.code._layout = Noting(tmp_path)
+        await assistant.names()
+        await assistant.call("add", '{"a": 1}')
+        assert await assistant.code.has_code("a")
+        assert threads
+        assert threading.get_ident() not in threads
+
     async def test_no_code_no_tools(self, assistant: Assistant) -> None:
         assert await assistant.code.tools("a") == ()
         assert await assistant.code.tools("nobody") == ()
-        assert not assistant.code.has_code("a")
+        assert not await assistant.code.has_code("a")
         with pytest.raises(BrokenCode, match="has no code"):
             await assistant.call("add")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import threading
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,19 @@ class TestSaying:
         first = pid(assistant)
         await told(assistant)
         assert pid(assistant) == first
+
+    async def test_what_it_is_told_is_packed_in_another_thread(self, assistant: Assistant) -> None:
+        threads: list[int] = []
+
+        class Thread(dict[str, str]):
+            def items(self) -> Any:
+                threads.append(threading.get_ident())
+                return super().items()
+
+        assistant.write(BEGIN + "    yield context.thread['id'][-2:]\n")
+        assert await told(assistant, context(thread=Thread(id="a" * 1_000_000 + "\ud800é"))) == [Said("?é")]
+        assert threads
+        assert threading.get_ident() not in threads
 
     async def test_what_a_plain_run_returns_is_said(self, assistant: Assistant) -> None:
         assistant.write('async def run(context) -> str:\n    return "all of it"\n')

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from jan_code.frames import MARK, Frames, NoFrame, pack
+from jan_code.frames import MARK, Frames, NoFrame, pack, pack_in_pieces
 
 
 def test_frames_come_in_any_portions() -> None:
@@ -10,6 +10,11 @@ def test_frames_come_in_any_portions() -> None:
     for at in range(len(data)):
         found += frames.feed(data[at : at + 1])
     assert found == Frames(100).feed(data) == [{"a": 1}, {"b": "é\ud800"}, {}]
+
+
+def test_in_pieces_they_are_the_same() -> None:
+    message = {"run": {"number": 1, "context": {"x": ["é\ud800", None, True, 1.5, {}], "y": "a" * 100_000}}}
+    assert pack_in_pieces(message) == pack(message)
 
 
 @pytest.mark.parametrize(

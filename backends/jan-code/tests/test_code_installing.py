@@ -134,6 +134,31 @@ class TestPython:
         assert built.exists()
         assert "--build" not in error.value.message
 
+    @pytest.mark.parametrize("inside", [False, True])
+    def test_no_code_of_a_package_that_is_named_by_address_runs(
+        self, tmp_path: Path, folder: Path, wheels: Path, inside: bool
+    ) -> None:
+        ran, evil = tmp_path / "ran", tmp_path / "evil"
+        evil.mkdir()
+        (evil / "pyproject.toml").write_text(
+            "[build-system]\nrequires = []\nbuild-backend = 'build'\nbackend-path = ['.']\n"
+            "[project]\nname = 'evil'\nversion = '1'\n"
+        )
+        (evil / "build.py").write_text(f"open({str(ran)!r}, 'w').close()\n")
+        asked = f"evil @ {evil.as_uri()}"
+        if inside:
+            add_wheel(wheels, "bag", "1", "", [asked])
+            asked = "bag"
+        wants(folder, asked)
+        with pytest.raises(Failed, match="a --build"):
+            installed(tmp_path)
+        assert not ran.exists()
+        assert left(folder) == {"src"}
+
+    def test_a_wheel_that_is_named_by_address_is_installed(self, tmp_path: Path, folder: Path, wheels: Path) -> None:
+        wants(folder, f"stone @ {(wheels / 'stone-2.0-py3-none-any.whl').as_uri()}")
+        assert installed(tmp_path) == ["a has 1 package for Python: stone 2.0."]
+
     def test_a_link_in_its_place_is_taken_away_and_not_followed(
         self, tmp_path: Path, folder: Path, wheels: Path
     ) -> None:

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import sys
+import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,35 @@ async def test_a_call_that_is_cancelled_ends_the_process(assistant: Assistant) -
     assert await assistant.call("add", '{"a": 1}') == "2"
 
 
+async def test_a_start_that_is_cancelled_leaves_no_folder(
+    assistant: Assistant, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assistant.write(ADD)
+    folder = tmp_path / "private"
+    making, go, made = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(*, prefix: str) -> str:
+        making.set()
+        go.wait(20)
+        folder.mkdir()
+        made.set()
+        return str(folder)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile, "mkdtemp", slow)
+        task = asyncio.create_task(assistant.names())
+        assert await asyncio.to_thread(making.wait, 20)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        go.set()
+        assert await asyncio.to_thread(made.wait, 20)
+    async with asyncio.timeout(20):
+        while there(str(folder)):
+            await asyncio.sleep(0.01)
+    assert await assistant.names() == ["add"]
+
+
 SERVER = """
 import asyncio, json, sys
 from pathlib import Path
@@ -215,16 +246,24 @@ class TestWalls:
         (tmp_path / "secret").write_text("key")
         (assistant.folder / "threads").mkdir()
         (assistant.folder / "threads" / "said").write_text("private")
-        (assistant.folder / "data.txt").write_text("mine")
+        assistant.index.with_name("data.txt").write_text("mine")
         assistant.write(REACH)
+        await assistant.settled()
 
         async def call(name: str, path: object) -> str:
             return await assistant.call(name, json.dumps({"path": str(path)}))
 
-        assert await call("read", assistant.folder / "data.txt") == "mine"
+        assert await call("read", assistant.index.with_name("data.txt")) == "mine"
+        assert await call("read", assistant.folder / "assistant.json") == "{}"
         assert "FileNotFoundError" in await call("read", tmp_path / "secret")
         assert "FileNotFoundError" in await call("read", "/etc/passwd")
-        assert await call("disk", assistant.folder / "threads") == ""
+        assert "FileNotFoundError" in await call("read", assistant.folder / "threads" / "said")
+        pid = assistant.pid
+        (assistant.folder / "models").mkdir()
+        (assistant.folder / "models" / "said").write_text("private")
+        assert "FileNotFoundError" in await call("read", assistant.folder / "models" / "said")
+        assert assistant.pid == pid
+        assert await call("disk", assistant.folder) == "assistant.json,src"
         assert "Read-only" in await call("write", assistant.index)
         assert "Read-only" in await call("write", "/x")
         assert "Read-only" in await call("write", "/dev/shm/x")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jan_code import serving
 from jan_code.frames import AT_ONCE, NoFrame
 from jan_code.pipe import BrokenOff
 
@@ -79,9 +80,44 @@ async def test_a_process_that_reads_nothing_is_waited_for(wire: Wire) -> None:
     wire.readable.clear()
     asking = asyncio.ensure_future(wire.pipe.ask("POST", "/v1/chat/completions", JSON, asked("x", stream=True)))
     await asyncio.sleep(0.1)
-    assert [next(iter(one)) for one in wire.told] == ["reply"]
+    assert wire.told == []
     wire.readable.set()
     assert b"[DONE]" in await (await asking).body()
+
+
+async def test_it_is_not_sent_ever_more_replies_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(scope["method"])
+        if asked[-1] == "GET":
+            await receive()
+            await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    monkeypatch.setattr(serving, "PATIENCE", 0.05)
+    wire = Wire(app)
+    wire.readable.clear()
+    for number in range(AT_ONCE):
+        wire.serving.begin({**GOOD, "number": number, "method": "GET" if number % 2 else "HEAD"})
+        wire.serving.leave(number if number % 2 else None)
+    async with asyncio.timeout(20):
+        while len(asked) < AT_ONCE:
+            await asyncio.sleep(0)
+    await asyncio.sleep(0.05)
+    assert wire.told == []
+    with pytest.raises(NoFrame, match="more than 8 requests"):
+        wire.serving.begin({**GOOD, "number": 100})
+    wire.readable.set()
+    async with asyncio.timeout(20):
+        while wire.serving._going:
+            await asyncio.sleep(0)
+    assert sorted(next(iter(one)) for one in wire.told) == ["end"] * AT_ONCE + ["reply"] * (AT_ONCE // 2)
+    wire.told.clear()
+    wire.readable.clear()
+    wire.serving.begin({**GOOD, "number": 200})
+    await wire.serving.aclose()
+    assert [one["end"]["number"] for one in wire.told] == [200]
 
 
 async def test_an_app_that_fails_or_says_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -34,15 +34,20 @@ async def add(jan: Jan, store: RunStore, kept: KeptRun) -> None:
 
     Raises:
         NotFound: the thread is gone, or was deleted meanwhile; nothing of it is left.
-        JanError: a message could not be stored. Those that were are removed, and the run has ended `failed`.
+        Exception: a message, or that all are there, could not be stored. Those that were are removed, and the run has
+            ended `failed`, as far as that can be.
     """
     run, messages = kept.run, Notes.of(kept).additional
     if not messages:
         return
     try:
         await storing.put(jan, run.thread_id, messages)
+        async with store.changing(run.thread_id, run.id) as now:
+            notes = Notes.of(now)
+            notes.additional = []
+            notes.to(now)
     except Exception as error:
-        await jan.threads.check(run.thread_id)  # a thread that is gone takes its runs along
+        await _check_still(jan, run.thread_id)
         if not isinstance(error, JanError):
             log.error("the messages of the run %s cannot be stored", run.id, exc_info=error)
         told = error if isinstance(error, JanError) else JanError(steps.defect(run))
@@ -51,10 +56,16 @@ async def add(jan: Jan, store: RunStore, kept: KeptRun) -> None:
             if not now.run.ended:
                 steps.ended(now, "failed", error=RunError.of(told))
         raise
-    async with store.changing(run.thread_id, run.id) as now:
-        notes = Notes.of(now)
-        notes.additional = []
-        notes.to(now)
+
+
+async def _check_still(jan: Jan, thread_id: str) -> None:
+    """A thread that is gone takes its runs along, and there is nothing to take back; what cannot be told is no such."""
+    try:
+        await jan.threads.check(thread_id)
+    except NotFound:
+        raise
+    except Exception as error:
+        log.info("whether the thread %s is still there cannot be told: %s", thread_id, error)
 
 
 async def _take_back(jan: Jan, thread_id: str, messages: Sequence[Message]) -> None:
@@ -63,5 +74,5 @@ async def _take_back(jan: Jan, thread_id: str, messages: Sequence[Message]) -> N
             await jan.messages.delete(thread_id, message.id)
         except NotFound:  # it was not stored
             continue
-        except JanError as error:
-            log.info("the message %s of a run that was not begun may have stayed: %s", message.id, error.message)
+        except Exception as error:
+            log.info("the message %s of a run that was not begun may have stayed: %s", message.id, error)

@@ -125,8 +125,9 @@ class Answer:
                 break
         if finish is None:
             raise EngineError("The engine ended its answer without saying why it stopped.", code="incomplete_answer")
-        if self.calling is None and self.saying is None:
-            await self._say("text", held)  # an empty answer is one, too
+        if self.calling is None and self.saying is None and not (self._notes.own_run and self._notes.rounds):
+            # An empty answer is one, too. What an own run did last, and said nothing after, is none.
+            await self._say("text", held)
         return finish
 
     def so_far(self, kept: KeptRun) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from jan_core.errors import ContextLengthExceeded, EngineError, NotSupported
+from jan_core.errors import ContextLengthExceeded, EngineError, JanError, NotSupported
 from jan_runs.fitting import PromptTooLong, room, shorter, within
 from jan_runs.patience import patient
 from jan_runs.prompt import Prompt, newest_messages
@@ -45,6 +45,22 @@ class Asked:
         await _close(self.rest)
 
 
+async def readable(jan: Jan, run: Run) -> int | None:
+    """How many characters of the thread the model of a run may be shown, at most.
+
+    Args:
+        jan: the running app.
+        run: gives the model, and whether what does not fit is left out.
+
+    Returns:
+        The characters; None where nobody tells, the model cannot be asked about, or nothing is to be left out.
+    """
+    try:
+        return _characters(await _context(jan, run))
+    except JanError:
+        return None
+
+
 class Asking:
     """What asks the models for all runs of this process, so many at once for each model, first come, first served.
 
@@ -72,9 +88,8 @@ class Asking:
             JanError: as `chat.create_stream`, and as `Prompt`; but a full queue is waited for.
         """
         async with self._lines.setdefault(run.model, asyncio.Semaphore(AT_ONCE)):
-            context = await self._context(run)
-            characters = None if context is None else context * LONGEST_MEAN
-            prompt = Prompt(run, notes, await newest_messages(self._jan, run, notes, characters), own)
+            context = await _context(self._jan, run)
+            prompt = Prompt(run, notes, await newest_messages(self._jan, run, notes, _characters(context)), own)
             count = await self._fitting(run, notes, prompt, limit, context)
             for _ in range(ATTEMPTS):
                 body = prompt.request(count, limit)
@@ -86,18 +101,6 @@ class Asking:
                         raise
                     count = fewer
         raise AssertionError("shortening a prompt ends with its least")
-
-    async def _context(self, run: Run) -> int | None:
-        """Tokens that prompt and answer may have together; None where nobody tells, or it shortens nothing."""
-        if run.truncation_strategy.type != "auto":
-            return None
-        from jan_core.schemas.chat import ChatCompletionRequest
-
-        body = ChatCompletionRequest.model_validate({"model": run.model, "messages": [{"role": "user", "content": ""}]})
-        try:
-            return int(await self._jan.chat.context_length(body))
-        except NotSupported:
-            return None
 
     async def _fitting(self, run: Run, notes: Notes, prompt: Prompt, limit: int | None, context: int | None) -> int:
         """How many messages to show: no more than the run may read, and as leave the answer room in the context."""
@@ -148,3 +151,21 @@ async def _close(chunks: AsyncIterator[Any]) -> None:
     close = getattr(chunks, "aclose", None)
     if close is not None:
         await close()
+
+
+async def _context(jan: Jan, run: Run) -> int | None:
+    """Tokens that prompt and answer may have together; None where nobody tells, or it shortens nothing."""
+    if run.truncation_strategy.type != "auto":
+        return None
+    from jan_core.schemas.chat import ChatCompletionRequest
+
+    body = ChatCompletionRequest.model_validate({"model": run.model, "messages": [{"role": "user", "content": ""}]})
+    try:
+        return int(await jan.chat.context_length(body))
+    except NotSupported:
+        return None
+
+
+def _characters(context: int | None) -> int | None:
+    """Characters of the thread that may fit into a context."""
+    return None if context is None else context * LONGEST_MEAN

@@ -278,15 +278,21 @@ class RunLoop:
 
     async def _watch(self, run: Run, feed: Feed, carrying: Carrying) -> None:
         """Hear of a wish to cancel that another process stored."""
-        try:
-            await self._store.wished(run.thread_id, run.id)
-            kept = await self._store.read(run.thread_id, run.id)
-        except (JanError, OSError) as error:
-            log.warning("nobody elsewhere can cancel the run %s: %s", run.id, error)
+        told = ""
+        while True:
+            try:
+                await self._store.wished(run.thread_id, run.id)
+                kept = await self._store.read(run.thread_id, run.id)
+            except (JanError, OSError) as error:  # a person may just be saving the file
+                if str(error) != told:
+                    told = str(error)
+                    log.warning("nobody elsewhere can cancel the run %s for now: %s", run.id, told)
+                await asyncio.sleep(LONGEST_PAUSE)
+                continue
+            if kept is not None and kept.run.status == "cancelling":
+                feed.cancelling(kept.run)
+            carrying.interrupt.ask()
             return
-        if kept is not None and kept.run.status == "cancelling":
-            feed.cancelling(kept.run)
-        carrying.interrupt.ask()
 
     def _set_timer(self, kept: KeptRun) -> None:
         """A run that waits for the client is looked at again when it expires."""

@@ -16,7 +16,7 @@ from typing_extensions import override
 from jan_core import call
 from jan_core.errors import InvalidRequest, NotFound
 from jan_core.ids import new_id, now
-from jan_runs.asking import Asked
+from jan_runs.asking import Asked, readable
 from jan_runs.beginning import going
 from jan_runs.prompt import Prompt, newest_messages
 from jan_runs.tools import Toolbox
@@ -90,7 +90,7 @@ class OwnRun(Toolbox):
             assistant = await self._jan.assistants.retrieve(run.assistant_id)
         except NotFound as error:
             raise InvalidRequest(error.message, param=error.param, code=error.code) from None
-        messages = await newest_messages(self._jan, run, notes)
+        messages = await newest_messages(self._jan, run, notes, await readable(self._jan, run))
         prompt = Prompt(run, notes, messages)
         request = prompt.request(len(prompt), limit)
         return {

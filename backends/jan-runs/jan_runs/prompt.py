@@ -105,12 +105,17 @@ class Prompt:
         # A model continues a conversation; where nobody has said anything, it is to begin.
         self._messages = [_said(message) for message in messages] or [{"role": "user", "content": ""}]
         self._tail = [told for one in notes.rounds for told in _round(one)]
+        # Where an answer is the last, the model is to give another one, and not to go on with that.
+        self._turn = [{"role": "user", "content": ""}] if not self._tail and self._answered() else []
         self._settings = _settings(run, notes, own)
         users = [index for index, one in enumerate(self._messages) if one["role"] == "user"]
         self.least = len(self._messages) - (users[-1] if users else max(0, len(self._messages) - 1))
         """How many of the newest messages are always shown: those from the newest of a user on."""
         self.sizes = [_characters(one) for one in self._messages]
         """Characters of each message."""
+
+    def _answered(self) -> bool:
+        return bool(self._messages[-1]["role"] == "assistant")
 
     @property
     def longest_answer(self) -> int | None:
@@ -119,7 +124,7 @@ class Prompt:
 
     def surely_within(self, tokens: int) -> bool:
         """True where all of it has so many tokens at most, however the model counts: none is shorter than a byte."""
-        told = [*self._head, *self._messages, *self._tail]
+        told = [*self._head, *self._messages, *self._turn, *self._tail]
         if sum(map(_characters, told)) > tokens:  # no byte needs to be counted
             return False
         return ROOM_FOR_MARKS * (1 + len(told)) + len(json.dumps([told, self._settings])) <= tokens
@@ -141,14 +146,15 @@ class Prompt:
         from jan_core.schemas.chat import ChatCompletionRequest
         from jan_core.validation import checked
 
-        shown = self._messages[len(self._messages) - count :] if count else []
+        count = min(count, MOST - len(self._head) - len(self._turn) - len(self._tail))
+        shown = self._messages[len(self._messages) - count :] if count > 0 else []
         settings = dict(self._settings)
         if limit is not None:
             settings.pop("max_tokens", None)  # of a weaker layer, under its older name
             settings["max_completion_tokens"] = limit
         asked = {
             "model": self._run.model,
-            "messages": [*self._head, *shown, *self._tail],
+            "messages": [*self._head, *shown, *self._turn, *self._tail],
             "stream": True,
             "stream_options": {"include_usage": True},
             **settings,

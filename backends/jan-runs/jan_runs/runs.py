@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,7 +15,7 @@ from jan_code.backend import Code
 from typing_extensions import override
 
 from jan_core.endpoints.runs import Runs
-from jan_core.errors import Busy, InvalidRequest, JanError, NotFound
+from jan_core.errors import Busy, InvalidRequest, NotFound
 from jan_core.idempotency import Once, once
 from jan_core.pages import cut
 from jan_core.schemas.runs import (
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
 
 LOOK = 0.2
 """Seconds between two looks for the end of a run that is carried on elsewhere."""
+
+log = logging.getLogger("jan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,10 +268,21 @@ class StoredRuns(Runs):
             try:
                 await self._jan.threads.check(thread_id)
                 await additional.add(self._jan, self._store, first)
-            except NotFound:  # it was deleted in between
-                await self._store.clear(thread_id)
+            except Exception as error:
+                await self._take_back(first, error)
                 raise
         return self._started(first.run, events.created(first.run), listen=listen)
+
+    async def _take_back(self, kept: KeptRun, error: Exception) -> None:
+        """Remove a run that was stored and cannot begin: what its request is told is then so, under a key, too."""
+        thread_id, run_id = kept.run.thread_id, kept.run.id
+        try:
+            if isinstance(error, NotFound) and error.code == "thread_not_found":  # it was deleted in between
+                await self._store.clear(thread_id)
+            else:
+                await self._store.withdraw(thread_id, run_id)
+        except Exception as raised:  # where it is still to begin, it is taken up later
+            log.warning("the run %s was not begun, and may have stayed: %s", run_id, raised)
 
     def _check_room(self) -> None:
         """Raise `Busy` where as many runs go on here as may: those that wait take memory, too."""
@@ -286,7 +301,7 @@ class StoredRuns(Runs):
         thread = await self._jan.threads.create(thread_request)
         try:
             return replace(await self._begin(thread.id, request, asked, listen=listen), thread=thread)
-        except JanError:
+        except Exception:
             # Sent again under its key, the request finds this thread.
             if asked is None:
                 await self._jan.threads.delete(thread.id)
@@ -309,14 +324,20 @@ class StoredRuns(Runs):
         return self._told_again(begun) if begun.listener is None else begun.listener
 
     async def _told_again(self, begun: Begun) -> AsyncGenerator[RunEvent]:
-        """The events of a run that was told in full to whoever asked first: once it waits, or has ended."""
+        """The events of a run that was told in full to whoever asked first: those after its first two are told once it
+        waits, or has ended."""
+        told = events.created(begun.run) if begun.since is None else []
+        await self._found(begun.run.thread_id, begun.run.id)
+        for event in told:  # at once: it has begun, and whoever waits for that waits no longer
+            yield event
         kept = await self._rested(begun.run)
         messages = {}
         for id in repeated.said_in(kept):
             with suppress(NotFound):  # it was deleted since
                 messages[id] = await self._jan.messages.retrieve(kept.run.thread_id, id)
         expires_at = kept.run.expires_at or kept.run.created_at + self._expires_seconds
-        for event in repeated.story(kept, messages, expires_at=expires_at, since=begun.since):
+        story = repeated.story(kept, messages, expires_at=expires_at, since=begun.since)
+        for event in islice(story, len(told), None):
             yield event
 
     async def _rested(self, run: Run) -> KeptRun:

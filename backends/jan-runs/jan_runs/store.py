@@ -126,8 +126,10 @@ class RunStore(ABC):
     async def left(self) -> Sequence[tuple[str, str]]:
         """Thread id and run id of every run that has not ended, also of those that somebody carries on.
 
-        It is durable as the runs themselves, and its cost grows with what it returns, not with what is stored. It may
-        name a run that has ended or is gone, once: reading or changing that run makes it forget it.
+        One that waits for its client need not be named before it is `states.overdue`: it is asked again and again, and
+        of those there may be thousands. It is durable as the runs themselves, and its cost grows with the runs that
+        have not ended, not with what is stored. It may name a run that has ended or is gone, once: reading or changing
+        that run makes it forget it.
         """
 
     @abstractmethod
@@ -140,6 +142,13 @@ class RunStore(ABC):
     @abstractmethod
     async def put(self, kept: KeptRun) -> None:
         """Store a run that has ended, durably, in place of one of the same id."""
+
+    @abstractmethod
+    async def withdraw(self, thread_id: str, run_id: str) -> None:
+        """Remove one run, durably, as if it had never begun: `left` names it no more, and its key begins a new one.
+
+        Nothing where there is none.
+        """
 
     @abstractmethod
     async def clear(self, thread_id: str) -> None:

@@ -100,6 +100,7 @@ class TakingUp:
                 continue
             try:
                 kept = await self._store.read(*ids)
+                await asyncio.sleep(0)  # a read may wait for nothing, and hundreds would hold up everybody
                 if kept is None or kept.run.ended:
                     continue
                 if kept.run.status == "requires_action" and not states.overdue(kept.run):

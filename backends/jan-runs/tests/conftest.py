@@ -132,6 +132,11 @@ class InMemory(RunStore):
         async with self._lock(kept.run.thread_id):
             await self._write(kept, True)
 
+    async def withdraw(self, thread_id: str, run_id: str) -> None:
+        self.place.runs.get(thread_id, {}).pop(run_id, None)
+        async with self.place.changed:
+            self.place.changed.notify_all()
+
     async def clear(self, thread_id: str) -> None:
         self.place.runs.pop(thread_id, None)
         async with self.place.changed:

@@ -104,8 +104,10 @@ class TestAnAnswer:
             await talk.say("one two")
             await talk.end(await talk.run())
             await talk.end(await talk.run())
-            # The scripted engine says the last message back.
-            assert await talk.answers() == [("completed", "one two ")] * 2
+            shown = [(one.role, one.content) for one in talk.engine.asked[-1].messages]
+            # An empty message of a user makes it another turn: a model would go on with its answer otherwise.
+            assert shown == [("user", "one two"), ("assistant", "one two "), ("user", "")]
+            assert len(await talk.answers()) == 2
 
 
 class TestStoring:

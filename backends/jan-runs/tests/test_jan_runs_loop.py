@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jan_runs import carrying, events, states
+from jan_runs import carrying, events, loop, states
 
 from jan_core import call
 from jan_core.errors import InvalidRequest, NotFound, Unavailable
 from jan_core.schemas.runs import KeptRun, ToolOutputsRequest
 from jan_core.testing.contract.run_grammar import story
+from tests.parts import until
 
 from .conftest import FUNCTION, InMemory, Place, Talk, heard, names
 
@@ -198,6 +199,30 @@ class TestSeveralProcesses:
                 assert (await second.end(run)).status == "cancelled"
             assert talk.engine.open == 0
             assert await talk.answers() == [("incomplete", "a ")]
+
+    async def test_a_look_for_a_wish_that_fails_is_not_the_last(
+        self, talk: Talk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(loop, "LONGEST_PAUSE", 0.01)
+        async with talk, await other(talk) as second:
+            store = talk.stored._store
+            really, fails = store.wished, 3
+
+            async def wished(thread_id: str, run_id: str) -> None:
+                nonlocal fails
+                if fails:
+                    fails -= 1
+                    raise InvalidRequest("line 3 is no JSON")
+                await really(thread_id, run_id)
+
+            store.wished = wished  # type: ignore[method-assign]
+            await talk.say({"say": ["a "], "hang": True})
+            run = await talk.run()
+            await until(lambda: talk.stored._loop.saying(run.id) is not None)
+            second.thread = talk.thread
+            await second.jan.runs.cancel(talk.thread, run.id)
+            assert (await second.end(run)).status == "cancelled"
+        assert caplog.text.count("line 3 is no JSON") == 1
 
     async def test_who_listens_hears_of_it_wherever_it_was_wished(self, talk: Talk) -> None:
         async with talk, await other(talk) as second:

@@ -6,16 +6,18 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jan_code.backend import Code
 from jan_runs import recovery
 from jan_runs.notes import Notes
 
+from jan_core.errors import JanError, ModelNotFound, NotSupported
 from jan_core.schemas.runs import KeptRun, ToolOutputsRequest
 from jan_core.testing.contract.run_grammar import story
 
-from .conftest import FUNCTION, Place, Talk, names
+from .conftest import FUNCTION, Engine, Place, Talk, names
 from .test_jan_runs_carrying_out import calls, details, write
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform == "win32", reason="the code's limits are POSIX's")]
@@ -66,6 +68,17 @@ async def test_steps_stand_between_messages(talk: Talk, tmp_path: Path) -> None:
         assert await talk.answers() == [("completed", "one"), ("completed", "two")]
 
 
+async def test_a_step_at_the_end_leaves_no_empty_message(talk: Talk, tmp_path: Path) -> None:
+    write(tmp_path, BEGIN + "    yield 'one'\n    context.step('add', {'a': 1}, 2)\n")
+    async with talk:
+        await talk.say("hello")
+        events = await talk.events()
+        told = story([(one.event, one.data.model_dump(mode="json")) for one in events])
+        assert told.run["status"] == "completed"
+        assert await talk.answers() == [("completed", "one")]
+        assert [one.type for one in await talk.steps(events[-1].data)] == ["message_creation", "tool_calls"]
+
+
 async def test_it_is_given_what_the_loop_would_use(talk: Talk, tmp_path: Path) -> None:
     write(
         tmp_path,
@@ -100,6 +113,31 @@ async def test_it_is_given_what_the_loop_would_use(talk: Talk, tmp_path: Path) -
             run.model,
             "double",
         ]
+
+
+@pytest.mark.parametrize(
+    ("told", "more", "found"),
+    [
+        (10, {}, "4 4"),
+        (10, {"truncation_strategy": {"type": "last_messages", "last_messages": 5}}, "5 5"),
+        (NotSupported("no"), {}, "8 8"),
+        (ModelNotFound("no"), {}, "8 8"),
+    ],
+)
+async def test_it_is_given_no_more_messages_than_the_model_may_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: int | JanError, more: dict[str, Any], found: str
+) -> None:
+    async def context_length(self: Any, body: Any) -> int:
+        if isinstance(told, JanError):
+            raise told
+        return told
+
+    monkeypatch.setattr(Engine, "context_length", context_length)
+    write(tmp_path, BEGIN + "    yield f\"{len(context.messages)} {len(context.request['messages'])}\"\n")
+    async with Talk(tmp_path) as talk:
+        await talk.say(*["ế" * 50] * 8)
+        assert (await talk.end(await talk.run(**more))).status == "completed"
+        assert await talk.answers() == [("completed", found)]
 
 
 async def test_it_asks_the_model_and_the_tokens_count(talk: Talk, tmp_path: Path) -> None:

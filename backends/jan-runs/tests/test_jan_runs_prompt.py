@@ -98,6 +98,21 @@ class TestMessages:
             assert await self.ids(talk) == ["a"]
 
 
+class TestTurns:
+    def test_after_an_answer_another_one_begins(self) -> None:
+        said, answer, turn = message("hello"), message("Hi.", role="assistant"), {"role": "user", "content": ""}
+        for messages in ([said, answer], [said, answer, answer], [answer]):
+            told = asked(run(), *messages)["messages"]
+            assert told[-1] == turn
+            assert len(told) == len(messages) + 1
+        assert asked(run(), said, answer, said)["messages"][-1] == {"role": "user", "content": "hello"}
+
+    def test_it_has_its_place_in_a_full_request(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(prompt, "MOST", 3)
+        told = asked(run(), message("a"), message("b"), message("c", role="assistant"))["messages"]
+        assert [one["content"] for one in told] == ["b", "c", ""]
+
+
 class TestParts:
     def test_a_text_is_a_text_and_several_are_parts(self) -> None:
         assert asked(run(), message("hello"))["messages"] == [{"role": "user", "content": "hello"}]
@@ -222,7 +237,7 @@ class TestTheNewest:
         made = Prompt(run(), Notes(), said)
         assert (len(made), made.least) == (4, 3)
         found = made.request(3, None).messages
-        assert [one.content for one in found] == ["b", "c", "d"]
+        assert [one.content for one in found] == ["b", "c", "d", ""]
 
     def test_where_no_user_spoke_it_is_the_newest(self) -> None:
         made = Prompt(run(), Notes(), [message("a", role="assistant"), message("b", role="assistant")])

@@ -1,17 +1,14 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jan_core.errors import Busy, Conflict, InvalidRequest, JanError, NotFound, Unavailable
-from jan_core.hookspecs import hookimpl
+from jan_core.errors import Conflict, InvalidRequest, NotFound
 from jan_core.schemas.assistants import AssistantRequest
 from jan_core.schemas.messages import MessageRequest
 from jan_core.schemas.runs import (
-    RunsQuery,
     RunStepQuery,
     RunStepsQuery,
     RunUpdate,
@@ -23,7 +20,7 @@ from jan_core.schemas.threads import ThreadsQuery
 from jan_core.testing.contract.run_grammar import story
 from jan_core.testing.memory_messages import _STORAGES
 from tests.conversations import under
-from tests.parts import part, until
+from tests.parts import until
 
 from .conftest import FUNCTION, Talk, names, scripted, text_of
 
@@ -65,38 +62,27 @@ async def test_additional_messages_come_first_and_once(talk: Talk) -> None:
             await under("key", lambda: talk.run())
 
 
-async def test_additional_messages_of_a_run_that_is_refused_are_not_there(talk: Talk) -> None:
+async def test_a_stream_that_is_asked_for_again_keeps_nobody_waiting(talk: Talk) -> None:
     async with talk:
         await talk.say(scripted(say=["a"], hang=True))
-        run = await talk.run()
-        with pytest.raises(InvalidRequest) as refused:
-            await talk.run(additional_messages=[user("no")])
+        run = await under("key", talk.run)
+        told: list[Any] = []
+
+        async def ask() -> None:
+            async for event in talk.jan.runs.create_stream(talk.thread, talk.request()):
+                told.append(event)
+
+        asking = asyncio.create_task(under("key", ask))
+        await until(lambda: len(told) == 2)
+        assert [one.event for one in told] == ["thread.run.created", "thread.run.queued"]
+        assert told[0].data == run
+        async with asyncio.timeout(20):
+            with pytest.raises(InvalidRequest) as refused:
+                await talk.jan.messages.create(talk.thread, MessageRequest(role="user", content="no"))
         assert refused.value.code == "run_active"
-        for wrong in ({"assistant_id": "asst_none"}, {"tool_choice": "required"}):
-            with pytest.raises(JanError):
-                await talk.run(**wrong, additional_messages=[user("no")])
         await talk.jan.runs.cancel(talk.thread, run.id)
-        await talk.end(run)
-        assert [one.role for one in await talk.messages()] == ["user", "assistant"]
-
-
-async def test_additional_messages_that_cannot_be_stored_leave_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def refuse(proceed: Any, message: Any) -> Any:
-        if text_of(message) == "full":
-            raise Unavailable("The disk is full.")
-        return await proceed(message)
-
-    plugin = part(monkeypatch, "full", wrap_messages=hookimpl(lambda settings, jan: {"put": refuse}))
-    async with Talk(tmp_path, plugins={"full": plugin}) as talk:
-        await talk.say("first")
-        with pytest.raises(Unavailable):
-            await talk.run(additional_messages=[user("second"), user("full")])
-        assert [text_of(one) for one in await talk.messages()] == ["first"]
-        (run,) = talk.place.runs[talk.thread]
-        assert (await talk.end(run)).status == "failed"
-        assert (await talk.end(await talk.run())).status == "completed"
+        await asking
+        assert told[-1].event == "thread.run.cancelled"
 
 
 async def test_a_thread_and_its_run_in_one(talk: Talk) -> None:
@@ -337,46 +323,3 @@ async def test_a_run_in_a_thread_that_is_deleted_meanwhile(talk: Talk) -> None:
             await talk.run()
         await talk.jan.reconciler.settled()
         assert thread not in talk.place.runs
-
-
-async def test_a_new_thread_goes_where_its_run_cannot_be_stored(talk: Talk) -> None:
-    async with talk:
-
-        async def refuse(kept: Any) -> None:
-            raise Unavailable("The disk is full.")
-
-        talk.stored._store.before_write = refuse  # type: ignore[attr-defined]
-        body = ThreadRunRequest.model_validate({"assistant_id": "jan", "thread": {"messages": [user("hello")]}})
-        with pytest.raises(Unavailable):
-            await talk.jan.runs.create_thread(body)
-        assert await threads(talk) == []
-        with pytest.raises(Unavailable):
-            await under("key", lambda: talk.jan.runs.create_thread(body))
-        (thread,) = await threads(talk)
-        talk.stored._store.before_write = None  # type: ignore[attr-defined]
-        run = await under("key", lambda: talk.jan.runs.create_thread(body))
-        assert run.thread_id == thread
-        assert await threads(talk) == [thread]
-
-
-async def test_more_runs_than_may_go_on_are_refused_and_leave_nothing(talk: Talk) -> None:
-    async with talk:
-        threads = [await talk.say({"wait": 60}) for _ in range(3)]
-        talk.stored._most_at_once = 2
-        first, second = [await talk.jan.runs.create(thread, talk.request()) for thread in threads[:2]]
-        with pytest.raises(Busy) as refused:
-            await talk.jan.runs.create(threads[2], talk.request())
-        assert int(refused.value.headers["Retry-After"]) > 0
-        before = (await talk.jan.threads.list(ThreadsQuery())).data
-        with pytest.raises(Busy):
-            await talk.jan.runs.create_thread(ThreadRunRequest.model_validate({"assistant_id": "jan"}))
-        assert (await talk.jan.threads.list(ThreadsQuery())).data == before
-        assert (await talk.jan.runs.list(threads[2], RunsQuery())).data == []
-        for thread, run in zip(threads, (first, second), strict=False):
-            talk.thread = thread
-            await talk.jan.runs.cancel(thread, run.id)
-            await talk.end(run)
-        talk.thread = threads[2]
-        third = await talk.jan.runs.create(threads[2], talk.request())
-        await talk.jan.runs.cancel(threads[2], third.id)
-        await talk.end(third)

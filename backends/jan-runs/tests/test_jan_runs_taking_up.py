@@ -175,3 +175,29 @@ async def test_a_run_that_is_given_its_messages_is_left_to_who_does_so(tmp_path:
         assert stored == ["m0", "m1", "m2", "m3", "m4"]
         await first.end(run)
         assert [text_of(one) for one in await first.messages()] == ["hello", *stored[:5], "m4 "]
+
+
+async def test_many_that_wait_hold_up_nobody(tmp_path: Path, place: Place) -> None:
+    async with Talk(tmp_path, place) as first:
+        await first.say(scripted(call=[{"name": "add"}]))
+        run = await first.end(await first.run(tools=[FUNCTION]))
+        kept = await first.jan.runs.kept(first.thread, run.id)
+        store, turns = first.stored._store, 0
+
+        async def left() -> list[tuple[str, str]]:
+            return [(first.thread, f"run_{number}") for number in range(50)]
+
+        async def read(thread_id: str, run_id: str) -> KeptRun:
+            return kept
+
+        async def turn() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        store.left, store.read = left, read  # type: ignore[method-assign, assignment]
+        turning = asyncio.create_task(turn())
+        assert await first.stored._taking_up._alone() == set()
+        turning.cancel()
+    assert turns >= 49

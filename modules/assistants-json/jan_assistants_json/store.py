@@ -97,6 +97,7 @@ class AssistantsJson(Assistants):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        await self._kept.settled()
         await self._shelf.__aexit__(kind, error, traceback)
 
     @override

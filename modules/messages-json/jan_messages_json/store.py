@@ -65,10 +65,13 @@ class MessagesJson(Messages):
         self._layout = Layout(jan.root)
         self._lists = Lists(Locks(jan.root), names, rewrite=rewrite)
         self._kept = KeptReplies(self._layout)
+        self._turns = Turns()
+        self._open()
+
+    def _open(self) -> None:
         # Pools of our own: a thread goes on when its request is given up, and counts for as long as it does.
         self._writers = ThreadPoolExecutor(WRITERS, "messages-write")
         self._readers = ThreadPoolExecutor(READERS, "messages-read")
-        self._turns = Turns()
 
     @override
     async def __aexit__(
@@ -76,6 +79,7 @@ class MessagesJson(Messages):
     ) -> None:
         for pool in (self._writers, self._readers):
             await anyio.to_thread.run_sync(pool.shutdown)
+        self._open()  # an app may be entered again; a pool has no thread before it is used
 
     @override
     async def create(self, thread_id: str, body: MessageRequest) -> Message:

@@ -347,3 +347,14 @@ def test_memory_does_not_grow_with_the_threads_looked_at(in_place: Store) -> Non
         assert not store._turns
 
     asyncio.run(run())
+
+
+def test_it_may_be_entered_again(store: Store) -> None:
+    async def run() -> None:
+        async with store.messages:
+            pass
+        async with store.messages:
+            made = await store.messages.create(THREAD, MessageRequest(role="user", content="hello"))
+            assert await store.messages.retrieve(THREAD, made.id) == made
+
+    asyncio.run(run())

@@ -22,6 +22,7 @@ from jan_core.schemas.runs import KeptRun
 from jan_runs_json.files import ReadRun, RunFiles
 from jan_runs_json.names import RunNames
 from jan_runs_json.running import RunningNotes
+from jan_runs_json.waiting import WaitingRuns
 
 log = logging.getLogger("jan")
 
@@ -35,17 +36,20 @@ class RunRoot:
     Args:
         root: the root folder.
         names: is told of every run that is written.
+
+    Attributes:
         beside: runs what can be done at the same time, and waits for no lock; None does one after the other.
     """
 
-    def __init__(self, root: Path, names: Known, beside: Executor | None = None) -> None:
+    def __init__(self, root: Path, names: Known) -> None:
         self.layout = Layout(root)
         self.locks = Locks(Path(self.layout.root))
         self.files = RunFiles(self.layout)
         self.notes = RunningNotes(self.layout)
         self._kept = KeptReplies(self.layout)
         self._known = names
-        self._beside = beside
+        self.beside: Executor | None = None
+        self._waiting = WaitingRuns(self.files)
         self._told: dict[str, str] = {}
 
     def names(self, folder: str) -> RunNames:
@@ -128,8 +132,8 @@ class RunRoot:
             for one in begun or work:
                 one.result() if isinstance(one, Future) else one()
 
-        if self._beside is not None:
-            begun = [self._beside.submit(one) for one in work]
+        if self.beside is not None:
+            begun = [self.beside.submit(one) for one in work]
         try:
             yield done
         finally:
@@ -253,6 +257,29 @@ class RunRoot:
             elif goes_on and noted != run_id and self.active(thread_id, may_read=True) is None:
                 self._note(thread_id, run_id)
 
+    def withdraw(self, thread_id: str, run_id: str, path: str) -> None:
+        """As `RunStore.withdraw`.
+
+        Args:
+            thread_id: the thread.
+            run_id: the run.
+            path: of its file.
+
+        Raises:
+            Locked, OSError: it may still be there.
+            InvalidRequest: the path leads out of the root.
+        """
+        self.layout.check_writable(path)
+        with self.locks.hold(thread_id):
+            self.files.drop(path)
+            try:
+                DISK.unlink(path)
+            except FileNotFoundError:
+                return
+            DISK.sync_folder(os.path.dirname(path))  # a key is known as long as its run is there
+            if self.notes.find(thread_id, may_read=True) == run_id:
+                self.notes.remove(thread_id)
+
     def clear(self, thread_id: str, folder: str) -> None:
         """Remove the runs of a thread, its note, and its folder where nothing else is in it.
 
@@ -276,15 +303,15 @@ class RunRoot:
             DISK.sync_folder(os.path.dirname(above))
 
     def left(self) -> list[tuple[str, str]]:
-        """Thread and run of every note whose run can be read, or is gone."""
-        found = []
+        """Thread and run of every note whose run is gone, or can be read and does not wait, or has waited too long."""
+        noted = []
         for thread_id in self.notes.threads():
             run_id = self.notes.find(thread_id, may_read=True)
             if run_id == "":
                 run_id = self._mended(thread_id)
-            if run_id is not None and not self._is_damaged(thread_id, run_id):
-                found.append((thread_id, run_id))
-        return found
+            if run_id is not None:
+                noted.append((thread_id, run_id))
+        return [ids for ids in self._waiting.others(noted) if not self._is_damaged(*ids)]
 
     def _is_damaged(self, thread_id: str, run_id: str) -> bool:
         """Whether a run cannot be read, which nobody can carry on until somebody mends it; told once in the log."""

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -55,16 +55,21 @@ class RunsJson(RunStore):
     """
 
     def __init__(self, root: Path) -> None:
-        # Pools of our own: a thread goes on when its request is given up, and counts for as long as it does. Who has
-        # a thread's lock writes in a pool of its own, where nobody waits for that lock.
-        self._waiting = ThreadPoolExecutor(WORKERS, "runs-wait")
-        self._writers = ThreadPoolExecutor(WORKERS, "runs-write")
-        self._readers = ThreadPoolExecutor(READERS, "runs-read")
-        self._root = RunRoot(root, self._names, self._writers)
-        self._listing = anyio.CapacityLimiter(READERS)
+        self._root = RunRoot(root, self._names)
         self._turns = Turns()
         self._shelves: OrderedDict[str, tuple[RunNames, Shelf[Run]]] = OrderedDict()
         self._wished: dict[str, asyncio.Event] = {}
+
+    @override
+    async def __aenter__(self) -> Self:
+        # An app may be entered again, in another event loop.
+        # Pools of our own: a thread goes on when its request is given up, and counts for as long as it does. Who has
+        # a thread's lock writes in a pool of its own, where nobody waits for that lock.
+        self._waiting = ThreadPoolExecutor(WORKERS, "runs-wait")
+        self._writers = self._root.beside = ThreadPoolExecutor(WORKERS, "runs-write")
+        self._readers = ThreadPoolExecutor(READERS, "runs-read")
+        self._listing = anyio.CapacityLimiter(READERS)
+        return self
 
     @override
     async def __aexit__(
@@ -72,6 +77,7 @@ class RunsJson(RunStore):
     ) -> None:
         for _, shelf in self._shelves.values():
             await shelf.__aexit__(kind, error, traceback)
+        self._shelves.clear()
         for pool in (self._waiting, self._writers, self._readers):
             await anyio.to_thread.run_sync(pool.shutdown)
 
@@ -223,6 +229,15 @@ class RunsJson(RunStore):
         async with self._turns.of(run.thread_id):
             with answered(_which(run.id, "was not stored"), param="run_id"):
                 await self._to_end(self._waiting, work)
+
+    @override
+    async def withdraw(self, thread_id: str, run_id: str) -> None:
+        path = self._root.files.path(thread_id, run_id)
+        async with self._turns.of(thread_id):
+            with answered(_which(run_id, "was not removed"), param="run_id"):
+                await self._to_end(self._waiting, partial(self._root.withdraw, thread_id, run_id, path))
+        if path in self._wished:
+            self._wished[path].set()
 
     @override
     async def clear(self, thread_id: str) -> None:

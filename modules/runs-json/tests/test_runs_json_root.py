@@ -121,3 +121,23 @@ async def test_a_run_is_changed_without_waiting_where_its_lock_is_free(
     read = await other.runs.read(THREAD, new.run.id)
     assert read is not None
     assert read.request == {"a": 4}
+
+
+async def test_a_run_that_is_withdrawn_was_never_begun(store: Store, other: Store) -> None:
+    asked, new = Once("a" * 32, "b" * 32), kept()
+    await store.runs.begin(new, asked)
+    heard = asyncio.create_task(store.runs.wished(THREAD, new.run.id))
+    await asyncio.sleep(0)
+    await store.runs.withdraw(THREAD, new.run.id)
+    async with asyncio.timeout(20):
+        await heard
+    for one in (store, other):
+        assert await one.runs.read(THREAD, new.run.id) is None
+        assert await one.runs.left() == []
+        assert await one.runs.begun(asked) is None
+    assert os.listdir(store.notes) == []
+    again = kept()
+    assert (await other.runs.begin(again, asked)).run.id == again.run.id
+    assert (await store.runs.begin(kept(), asked)).run == again.run
+    await store.runs.withdraw(THREAD, new.run.id)  # nothing, and the other one stays
+    assert await store.runs.left() == [(THREAD, again.run.id)]

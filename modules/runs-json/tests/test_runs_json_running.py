@@ -20,7 +20,7 @@ async def test_what_has_not_ended_is_found_without_a_look_at_the_threads(store: 
         await store.runs.begin(one, None)
     assert await other.runs.left() == [(one.run.thread_id, one.run.id) for one in runs]
     async with store.runs.changing("jan-1", runs[1].run.id) as found:
-        found.run.status = "requires_action"
+        found.run.status = "cancelling"
     assert len(await other.runs.left()) == 3
     async with store.runs.changing("jan-1", runs[1].run.id) as found:
         found.run.status = "failed"

@@ -313,3 +313,13 @@ async def test_nothing_is_written_behind_a_link_that_leaves_the_root(store: Stor
     with pytest.raises(InvalidRequest):
         await OPERATIONS[2](store.runs, THREAD, "run_1")
     assert "metadata" not in json.loads((outside / "run_1.json").read_text())
+
+
+async def test_it_may_be_entered_again(store: Store) -> None:
+    again = Store(store.root)
+    for _ in range(2):
+        async with again.runs:
+            new = kept()
+            await again.runs.begin(new, None)
+            await again.end(new.run.id)
+            assert new.run.id in [one.id for one in (await again.runs.page(THREAD, RunsQuery())).data]

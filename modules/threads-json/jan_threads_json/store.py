@@ -88,6 +88,7 @@ class ThreadsJson(Threads):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        await self._kept.settled()
         await self._shelf.__aexit__(kind, error, traceback)
 
     @override
