@@ -97,7 +97,7 @@ class Database:
         self._prepare = prepare
         self._preparing: asyncio.Task[None] | None = None
         self._is_pooled: bool | None = True if settings.direct_dsn else None
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], _Going] = {}
         self._looking: asyncio.Task[None] | None = None
         self._is_away = False
         self._probe_at = 0.0
@@ -130,8 +130,11 @@ class Database:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=LAST_SECONDS)
+        for seconds in (LAST_SECONDS, 1.0):
+            if self._tasks:
+                await asyncio.wait([*self._tasks], timeout=seconds)
+            for going in self._tasks.values():
+                going.cut()
         for task in (self._looking, self._preparing):
             if task is not None:
                 task.cancel()
@@ -157,8 +160,8 @@ class Database:
         self._probe()
         going = _Going()
         task = asyncio.create_task(self._tries(work, going))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = going
+        task.add_done_callback(self._tasks.pop)
         timer = asyncio.get_running_loop().call_later(self._settings.answer_seconds, going.cut)
         task.add_done_callback(lambda _: timer.cancel())
         await asyncio.wait({task})

@@ -118,6 +118,23 @@ async def test_a_caller_that_gives_up_leaves_the_work_whole(backend: Postgresql)
                 continue
 
 
+async def test_closing_waits_for_the_work_at_hand_and_not_for_ever(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with make() as backend:
+        work = asyncio.create_task(backend.do(lambda connection: connection.execute("SELECT pg_sleep(0.3)")))
+        await asyncio.sleep(0)
+    await work
+    monkeypatch.setattr("jan_postgresql.database.LAST_SECONDS", 0.1)
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    async with make(answer_seconds=60) as backend:
+        await backend.do(one)
+        work = asyncio.create_task(backend.do(lambda connection: connection.execute("SELECT pg_sleep(60)")))
+        await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        await work
+    assert loop.time() - begun < 20
+
+
 async def test_no_more_connections_than_allowed(make: Any) -> None:
     async with make(max_connections=2, wait_seconds=0.2) as backend:
         let = asyncio.Event()
