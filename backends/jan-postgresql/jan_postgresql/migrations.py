@@ -15,6 +15,10 @@ LOCK = 0x6A616E
 OWN = "jan_postgresql"
 """The package of the backend's own migrations, which come first."""
 
+# Not to_regclass: a session that asked before the table was made remembers that there is none, and after it has waited
+# for the lock says so again.
+_IS_THERE = """SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE nspname = 'jan' AND relname = 'migrations'"""
 _FILE = re.compile(r"(\d{4})_\w+\.sql")
 
 
@@ -81,9 +85,9 @@ async def state_of(connection: Connection, wanted: Iterable[Migration]) -> State
     Raises:
         Unfit: a file that was applied is another one now.
     """
-    there = await (await connection.execute("SELECT to_regclass('jan.migrations')", prepare=False)).fetchone()
+    there = await (await connection.execute(_IS_THERE, prepare=False)).fetchone()
     rows = []
-    if there is not None and there[0] is not None:
+    if there is not None:
         query = "SELECT owner, number, name, digest, at::text FROM jan.migrations ORDER BY at, owner, number"
         rows = await (await connection.execute(query, prepare=False)).fetchall()
     applied = {(row[0], row[1]): row for row in rows}

@@ -44,8 +44,13 @@ async def test_each_is_applied_once_and_in_order(dsn: str) -> None:
 async def test_many_that_start_at_once_apply_each_once(dsn: str) -> None:
     wanted = [*FIRST, TABLE]
 
+    looked = asyncio.Barrier(8)
+
     async def start() -> list[Migration]:
         async with await connected(dsn) as connection:
+            # As each of them does at its start; what a session has found missing it may remember.
+            assert (await state_of(connection, wanted)).pending == wanted
+            await looked.wait()
             return await migrate(connection, wanted)
 
     done = await asyncio.gather(*(start() for _ in range(8)))
