@@ -141,7 +141,6 @@ class Jan:
                 await stack.enter_async_context(endpoint)
             if "threads" in self.endpoints:
                 await stack.enter_async_context(self.reconciler)
-            stack.push_async_callback(self.answers.aclose)
             self._stack = stack.pop_all()
         return self
 
