@@ -4,17 +4,16 @@ While a thread has a run that has not ended, nobody adds a message, and the answ
 and listed as the newest message, `in_progress`. It is stored when it is whole; until then it exists in the run alone.
 
 A run begins when every message that was taken is stored, and while it begins none is taken: so it has read whatever
-stands before its answer. Who leaves meanwhile breaks neither off, but a stream that has not told its first event. All
-that holds among the requests of one process. Of two processes, one may take a message in the moment in which the other
-begins a run.
+stands before its answer. That holds among the requests of one process. Of two processes, one may take a message in the
+moment in which the other begins a run.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 from jan_core.errors import InvalidRequest, NotFound
 from jan_core.folder.turns import Turns
@@ -25,10 +24,6 @@ if TYPE_CHECKING:
     from jan_core.schemas.runs import Run, RunEvent, RunRequest, Unfinished
 
 Proceed = Callable[..., Awaitable[Any]]
-T = TypeVar("T")
-
-PATIENCE = 10.0
-"""Seconds for which an app that is closed waits for what was left by those who asked for it."""
 
 
 class Answers:
@@ -42,7 +37,6 @@ class Answers:
         self._jan = jan
         self._turns = Turns()
         self._adding: dict[str, set[asyncio.Event]] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
 
     def wrappers(self, endpoint: str) -> Mapping[str, Callable[..., Awaitable[Any]]]:
         """What goes around the operations of `messages`, or of `runs`, by name."""
@@ -57,38 +51,9 @@ class Answers:
         }
 
     async def _begin(self, proceed: Proceed, thread_id: str, body: RunRequest) -> Run:
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._alone(thread_id))
-            held = stack.pop_all()
-        run: Run = await self._to_end(held, proceed(thread_id, body))
-        return run
-
-    async def _to_end(self, held: AsyncExitStack, work: Awaitable[T]) -> T:
-        """What work gives, and leave what is held when it has come to its end, also where its caller leaves before."""
-
-        async def whole() -> T:
-            async with held:
-                return await work
-
-        task = asyncio.create_task(whole())
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        await asyncio.wait([task])
-        return task.result()
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # looked at: nobody may be there any more to hear of it
-
-    async def aclose(self) -> None:
-        """Return when nothing is being taken or begun any more; what its caller has left is given up after a while."""
-        if self._tasks:
-            await asyncio.wait([*self._tasks], timeout=PATIENCE)
-        for task in (left := [*self._tasks]):
-            task.cancel()
-        if left:
-            await asyncio.wait(left)
+        async with self._alone(thread_id):
+            run: Run = await proceed(thread_id, body)
+            return run
 
     async def _begin_stream(self, proceed: Proceed, thread_id: str, body: RunRequest) -> AsyncIterator[RunEvent]:
         events: AsyncIterator[RunEvent] = await proceed(thread_id, body)
@@ -111,14 +76,20 @@ class Answers:
             yield
 
     async def _create(self, proceed: Proceed, thread_id: str, body: MessageRequest) -> Message:
-        adding = AsyncExitStack()
+        stored = asyncio.Event()
         async with self._turns.of(thread_id):
             unfinished = await self._jan.runs.unfinished(thread_id)
             if unfinished is None:
-                adding.enter_context(self._is_adding(thread_id))
+                self._adding.setdefault(thread_id, set()).add(stored)
         if unfinished is None:
-            message: Message = await self._to_end(adding, proceed(thread_id, body))
-            return message
+            try:
+                message: Message = await proceed(thread_id, body)
+                return message
+            finally:
+                stored.set()
+                self._adding[thread_id].remove(stored)
+                if not self._adding[thread_id]:
+                    del self._adding[thread_id]
         await self._jan.threads.check(thread_id)  # that of a deleted thread says nothing
         messages = self._jan.messages
         first: Message | None = await messages.repeated(thread_id, body) if messages.supports("repeated") else None
@@ -130,19 +101,6 @@ class Answers:
             param="thread_id",
             code="run_active",
         )
-
-    @contextmanager
-    def _is_adding(self, thread_id: str) -> Iterator[None]:
-        """No run begins in the thread before the block has been left."""
-        stored = asyncio.Event()
-        self._adding.setdefault(thread_id, set()).add(stored)
-        try:
-            yield
-        finally:
-            stored.set()
-            self._adding[thread_id].remove(stored)
-            if not self._adding[thread_id]:
-                del self._adding[thread_id]
 
     async def _retrieve(self, proceed: Proceed, thread_id: str, message_id: str) -> Message:
         found: Message

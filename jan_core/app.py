@@ -147,7 +147,6 @@ class Jan:
                 raise
             if "threads" in self.endpoints:
                 await stack.enter_async_context(self.reconciler)
-            stack.push_async_callback(self.answers.aclose)
             self._stack = stack.pop_all()
         return self
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from jan_core import answers
 from jan_core.app import Jan
 from jan_core.errors import Conflict, InvalidRequest, NotFound
 from jan_core.inprocess import client
@@ -284,81 +283,6 @@ async def test_a_run_has_read_every_message_that_was_taken_before_it(
     assert refused.value.code == "run_active"
     running.cancel()
     await asyncio.wait([running])
-
-
-async def test_a_sender_who_leaves_keeps_a_run_waiting_until_the_message_is_stored(
-    jan: Jan, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    thread, _ = await new_thread(jan, 0)
-    begun, go_on = asyncio.Event(), asyncio.Event()
-    really = jan.threads.check
-
-    async def check(thread_id: str) -> None:
-        begun.set()
-        await go_on.wait()
-        await really(thread_id)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(jan.threads, "check", check)
-        adding = asyncio.create_task(jan.messages.create(thread, body_of("first")))
-        await begun.wait()
-    adding.cancel()
-    await asyncio.wait([adding])
-    running = asyncio.create_task(jan.runs.create(thread, RunRequest(assistant_id="jan", model="scripted")))
-    await asyncio.sleep(0.02)
-    assert not running.done()
-    go_on.set()
-    await running
-    found = (await jan.messages.list(thread, MessagesQuery(order="asc"))).data
-    assert [one.role for one in found][:1] == ["user"]
-
-
-async def test_who_leaves_while_a_run_begins_lets_no_message_in_before_it(
-    jan: Jan, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    thread, _ = await new_thread(jan, 0)
-    await jan.messages.create(thread, body_of(json.dumps({"say": ["a"], "hang": True})))
-    begun, go_on = asyncio.Event(), asyncio.Event()
-    really = RunsInMemory._made
-
-    async def slow(self: RunsInMemory, *arguments: Any) -> Any:
-        begun.set()
-        await go_on.wait()
-        return await really(self, *arguments)
-
-    monkeypatch.setattr(RunsInMemory, "_made", slow)
-    running = asyncio.create_task(jan.runs.create(thread, RunRequest(assistant_id="jan", model="scripted")))
-    await begun.wait()
-    running.cancel()
-    await asyncio.wait([running])
-    adding = asyncio.create_task(jan.messages.create(thread, body_of("late")))
-    await asyncio.sleep(0.02)
-    assert not adding.done()
-    go_on.set()
-    with pytest.raises(InvalidRequest) as refused:
-        await adding
-    assert refused.value.code == "run_active"
-
-
-async def test_an_app_that_is_closed_waits_a_while_for_what_was_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(answers, "PATIENCE", 0.01)
-    async with wired(tmp_path, modules=SERVED) as jan:
-        thread, _ = await new_thread(jan, 0)
-        begun = asyncio.Event()
-
-        async def check(thread_id: str) -> None:
-            begun.set()
-            await asyncio.get_running_loop().create_future()
-
-        monkeypatch.setattr(jan.threads, "check", check)
-        adding = asyncio.create_task(jan.messages.create(thread, body_of("first")))
-        await begun.wait()
-        adding.cancel()
-        await asyncio.wait([adding])
-        assert len(jan.answers._tasks) == 1
-    assert not jan.answers._tasks
 
 
 async def test_without_runs_nothing_is_around_messages(tmp_path: Path) -> None:

@@ -186,13 +186,20 @@ class TestRoomForTheAnswer:
         assert Narrow.asked == [4]
 
 
+async def was_asked(talk: Talk, times: int) -> None:
+    async with asyncio.timeout(20):
+        while len(talk.engine.asked) < times:
+            await asyncio.sleep(0.01)
+
+
 class TestAtOnce:
     async def test_who_waits_in_line_has_read_nothing(self, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(asking, "AT_ONCE", 2)
         async with Talk(tmp_path) as talk:
-            threads = [await talk.say({"wait": 0.3, "say": ["a"]}) for _ in range(5)]
+            threads = [await talk.say({"wait": 1.0, "say": ["a"]}) for _ in range(5)]
             runs = [await talk.jan.runs.create(thread, talk.request()) for thread in threads]
-            await asyncio.sleep(0.15)
+            await was_asked(talk, 2)
+            await asyncio.sleep(0.1)
             assert len(talk.engine.asked) == 2
             for thread, run in zip(threads, runs, strict=True):
                 talk.thread = thread
@@ -213,6 +220,7 @@ class TestAtOnce:
         async with Talk(tmp_path) as talk:
             await talk.say({"wait": 60})
             first = (talk.thread, (await talk.run()).id)
+            await was_asked(talk, 1)
             await talk.say("hello")
             run = await talk.run()
             await asyncio.sleep(0.05)
