@@ -117,7 +117,11 @@ def _created(bench: Bench) -> list[Row]:
     bench.say(f"writing threads of {LONG} messages")
     long = make_threads(root, THREADS, LONG)
     short = make_threads(root, THREADS, SHORT, first=THREADS)
-    settings = {"model": "scripted", "truncation_strategy": {"type": "last_messages", "last_messages": 20}}
+    settings = {
+        "model": "scripted",
+        "truncation_strategy": {"type": "last_messages", "last_messages": 20},
+        "additional_messages": [{"role": "user", "content": "one two"}],
+    }
     blocks: list[list[list[Streamed]]] = []
     with serving(reference("running", str(root)), bench.folder / "created.log") as jan:
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing, suppress
 from types import TracebackType
@@ -16,12 +14,8 @@ import anyio
 import anyio.to_thread
 from pydantic import ValidationError
 
-from jan_code import limits, walls
-from jan_code.conversation import Begins, Conversation, Said, Stepped, Used
 from jan_code.loaded import TOLD, BrokenCode, CodeTool, Places, RunFailed, Running, broken_code, check_ended
-from jan_code.process import CodeProcess, Ended
 from jan_code.settings import CodeSettings
-from jan_code.source import Seen, Source, find
 from jan_core.backend import Backend
 from jan_core.errors import Unavailable
 from jan_core.folder.layout import Layout
@@ -30,8 +24,12 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from starlette.types import ASGIApp
 
+    from jan_code.conversation import Begins, Said, Stepped, Used
+    from jan_code.process import CodeProcess
+    from jan_code.source import Seen, Source
     from jan_core.app import Jan
 
+# What only code needs is imported where it begins: most servers start without any.
 THREADS = 4
 """Blocking looks at the disk that go on at once."""
 
@@ -124,6 +122,8 @@ class Code(Backend):
             InvalidRequest: as `tools`, or the assistant has no code any more.
             Unavailable: as `tools`.
         """
+        from jan_code.process import Ended
+
         source = await self._needed(assistant_id, name)
         running = self._running.setdefault(assistant_id, Running())
         async with running.lock:
@@ -162,6 +162,9 @@ class Code(Backend):
             InvalidRequest: as `tools`, or the assistant has no code any more.
             Unavailable: as `tools`.
         """
+        from jan_code.conversation import Begins, Conversation
+        from jan_code.process import Ended
+
         places = self._places.get(assistant_id)
         if places is None:
             places = self._places[assistant_id] = Places(asyncio.Semaphore(self.settings.runs), [])
@@ -225,6 +228,8 @@ class Code(Backend):
     async def _source(self, assistant_id: str) -> Source | None:
         if not self.settings.enabled:
             return None
+        from jan_code.source import Seen, find
+
         seen = self._seen.get(assistant_id, Seen())
         source: Source | None = await self._blocking(lambda: find(self._layout, assistant_id, seen))
         if source is None:
@@ -235,6 +240,9 @@ class Code(Backend):
 
     async def _start(self, running: Running, source: Source) -> CodeProcess:
         """Start a process and have it load the code; of one that was there before nothing is left."""
+        from jan_code import limits, walls
+        from jan_code.process import CodeProcess, Ended
+
         self._end_process(running)
         running.source, running.tools, running.own_run = None, (), False
         if not self._tried:
@@ -278,6 +286,8 @@ class Code(Backend):
 
     async def _private(self) -> str:
         """A new folder for a process. Where nobody waits for it any more, it is removed when it is there."""
+        import tempfile
+
         making = asyncio.create_task(self._blocking(lambda: tempfile.mkdtemp(prefix="jan-code-")))
         try:
             return str(await asyncio.shield(making))
@@ -324,6 +334,8 @@ class Code(Backend):
         await self._remove(private)
 
     async def _remove(self, private: str) -> None:
+        import shutil
+
         await self._blocking(lambda: shutil.rmtree(private, ignore_errors=True))
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:

@@ -273,7 +273,8 @@ class TestTogether:
             ADD
             + '\ndef hang() -> None:\n    """H."""\n    while True: pass\n'
             + BEGIN
-            + "    yield str(__import__('os').getpid())\n    import time\n    time.sleep(0.5)\n    yield ','\n"
+            + "    yield str(__import__('os').getpid())\n    import threading\n"
+            + "    threading.Event().wait(0.5)\n    yield ','\n"
         )
         await assistant.settled()
         await assistant.names()

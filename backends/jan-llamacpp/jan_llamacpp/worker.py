@@ -103,6 +103,8 @@ class LlamaCppChild(Child):
             if "template" in message:  # many refuse a second system message, or roles that do not alternate
                 reason = message.rpartition("Jinja Exception: ")[2].strip().splitlines()[-1][:300]
                 raise Refused("template_failed", reason) from error
+            if message.startswith(("Cannot have ", "Assistant response ")):  # its checks of the last messages
+                raise Refused("invalid_messages", message) from error
             raise
 
     def _ask(self, task: str, body: bytes, on_piece: Callable[[bytes], bool]) -> None:

@@ -163,6 +163,19 @@ async def test_a_template_that_cannot_render_the_messages_is_the_requests_fault(
     await process.stop()
 
 
+async def test_messages_that_the_engine_does_not_take_are_the_requests_fault(engine: Engine, given: Given) -> None:
+    told = given()
+    process = process_of(engine(), "strict", told["path"])
+    await process.start(told, check_seconds=30, load_seconds=60)
+    said = {"role": "assistant", "content": "b"}
+    with pytest.raises(InvalidRequest, match="2 or more assistant messages") as refused:
+        async for _ in process.generate("chat", body(messages=[said, said]), lambda: None).pieces():
+            pass
+    assert (refused.value.code, refused.value.param) == ("invalid_messages", "messages")
+    assert process.alive
+    await process.stop()
+
+
 async def test_only_the_request_that_ended_a_worker_is_told_why(engine: Engine) -> None:
     worker = process_of(engine(), "m", "/m.gguf")
     worker.alive = True

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -34,9 +35,7 @@ from jan_core.schemas.runs import (
     ToolOutputsRequest,
     Unfinished,
 )
-from jan_runs import additional, events, repeated
-from jan_runs.asked import new_run, try_settings
-from jan_runs.loop import RunLoop
+from jan_runs import events
 from jan_runs.steps import cancel_wished, outputs_given, saying_of
 from jan_runs.taking_up import TakingUp
 from jan_runs.tools import CodeTools
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from jan_core.app import Jan
     from jan_core.schemas.threads import Thread
     from jan_runs.feed import Listener
+    from jan_runs.loop import RunLoop
     from jan_runs.store import RunStore
     from jan_runs.tools import Toolbox
 
@@ -100,8 +100,7 @@ class StoredRuns(Runs):
         self._store = store
         self._expires_seconds, self._most_at_once = expires_seconds, most_at_once
         self._toolbox = toolbox if toolbox is not None else CodeTools(jan.backend(Code))
-        self._loop = RunLoop(jan, store, self._toolbox)
-        self._taking_up = TakingUp(jan, store, self._loop)
+        self._taking_up = TakingUp(jan, store, lambda: self._loop)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stack: AsyncExitStack | None = None
 
@@ -109,11 +108,23 @@ class StoredRuns(Runs):
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._store)
-            await stack.enter_async_context(self._loop)
+            stack.push_async_callback(self._left)
+            if "_loop" in vars(self):  # an app may be entered again
+                await self._loop.__aenter__()
             await stack.enter_async_context(self._taking_up)
             stack.push_async_callback(self._settled)
             self._stack = stack.pop_all()
         return self
+
+    @cached_property
+    def _loop(self) -> RunLoop:
+        from jan_runs.loop import RunLoop  # with all that carries runs on, where there is one
+
+        return RunLoop(self._jan, self._store, self._toolbox)
+
+    async def _left(self) -> None:
+        if "_loop" in vars(self):
+            await self._loop.__aexit__(None, None, None)
 
     @override
     async def __aexit__(
@@ -257,6 +268,9 @@ class StoredRuns(Runs):
         if first is not None:
             return Begun(first.run)
         self._check_room()
+        from jan_runs import additional
+        from jan_runs.asked import new_run
+
         kept = await new_run(self._jan, thread_id, body, expires_seconds=self._expires_seconds, toolbox=self._toolbox)
         async with AsyncExitStack() as stack:
             if body.additional_messages:
@@ -297,6 +311,8 @@ class StoredRuns(Runs):
         request, thread_request = body.run_request(), body.thread_request()
         if asked is None or await self._store.begun(asked) is None:
             self._check_room()
+            from jan_runs.asked import try_settings
+
             await try_settings(self._jan, request, thread_request, self._toolbox)
         thread = await self._jan.threads.create(thread_request)
         try:
@@ -309,6 +325,8 @@ class StoredRuns(Runs):
 
     async def _give(self, thread_id: str, run_id: str, body: ToolOutputsRequest, *, listen: bool) -> Begun:
         async with self._store.changing(thread_id, run_id) as kept:
+            from jan_runs import repeated
+
             before = repeated.step_given(kept, body)
             told = outputs_given(kept, body) if before is None else []
         if before is not None:
@@ -332,6 +350,8 @@ class StoredRuns(Runs):
             yield event
         kept = await self._rested(begun.run)
         messages = {}
+        from jan_runs import repeated
+
         for id in repeated.said_in(kept):
             with suppress(NotFound):  # it was deleted since
                 messages[id] = await self._jan.messages.retrieve(kept.run.thread_id, id)
@@ -342,9 +362,11 @@ class StoredRuns(Runs):
 
     async def _rested(self, run: Run) -> KeptRun:
         """A run once it waits for the client, or has ended."""
+        from jan_runs.repeated import is_at_rest
+
         while True:
             kept = await self._found(run.thread_id, run.id)
-            if repeated.is_at_rest(kept.run):
+            if is_at_rest(kept.run):
                 return kept
             if not self._loop.carries(run.id):
                 await asyncio.sleep(LOOK)

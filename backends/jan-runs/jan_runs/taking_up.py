@@ -14,9 +14,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from jan_core.errors import JanError, NotFound
-from jan_runs import additional, states
+from jan_runs import states
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jan_core.app import Jan
     from jan_runs.loop import RunLoop
     from jan_runs.store import RunStore
@@ -37,10 +39,10 @@ class TakingUp:
     Args:
         jan: the running app.
         store: where runs are kept.
-        loop: carries them on.
+        loop: gives what carries them on; asked where there are some.
     """
 
-    def __init__(self, jan: Jan, store: RunStore, loop: RunLoop) -> None:
+    def __init__(self, jan: Jan, store: RunStore, loop: Callable[[], RunLoop]) -> None:
         self._jan = jan
         self._store = store
         self._loop = loop
@@ -96,7 +98,7 @@ class TakingUp:
         there = {"", *(run_id for _, run_id in left)}
         self._told = {what: why for what, why in self._told.items() if what[1] in there}
         for ids in left:
-            if ids in self._taken or self._loop.carries(ids[1]):
+            if ids in self._taken or self._loop().carries(ids[1]):
                 continue
             try:
                 kept = await self._store.read(*ids)
@@ -117,9 +119,11 @@ class TakingUp:
             await self._jan.threads.check(thread_id)
             async with self._store.hold(thread_id, run_id) as mine:
                 kept = await self._store.read(thread_id, run_id)
-                if not mine or kept is None or kept.run.ended or self._loop.carries(run_id):
+                if not mine or kept is None or kept.run.ended or self._loop().carries(run_id):
                     return
                 if kept.run.status == "queued":
+                    from jan_runs import additional
+
                     await additional.add(self._jan, self._store, kept)
         except NotFound:  # its thread was deleted, and so will it be
             return
@@ -127,7 +131,7 @@ class TakingUp:
             self._tell("taking up the run", error, run_id)
             return
         log.info("taking up the run %s, which was left %s", run_id, kept.run.status)
-        self._loop.start(thread_id, run_id)
+        self._loop().start(thread_id, run_id)
 
     def _tell(self, what: str, error: Exception, run_id: str = "") -> None:
         """Log what failed; the same again and again, as a damaged file does, is told once."""

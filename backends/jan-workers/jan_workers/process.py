@@ -324,4 +324,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         if told["code"] == "template_failed":
             why = f"the chat template cannot render these messages: {told['message']}"
             return self._template_error(why, "messages", "template_failed")
+        if told["code"] == "invalid_messages":
+            why = f"The engine cannot answer these messages: {told['message'].rstrip('.')}."
+            return InvalidRequest(why, param="messages", code="invalid_messages")
         return EngineError(f"The engine could not answer: {told['message']}", code=told["code"])
