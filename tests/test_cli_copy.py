@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
+import psycopg
 from jan_postgresql.testing import dsn_for
 
 from tests.command_line import Call
@@ -30,6 +35,42 @@ def test_all_into_a_database_and_again(jan: Call, tmp_path: Path) -> None:
     differs = jan("copy", "threads", "json", "postgresql", "--root", root)
     assert differs.code == 1
     assert "the thread 'jan-1790000000-0123456789abcd' differs in title" in differs.out
+
+
+def test_killed_again_and_again_it_goes_on_where_it_was(jan: Call, tmp_path: Path) -> None:
+    root, count = tmp_path / "root", 6000
+    (tmp_path / "root").mkdir()
+    (root / "jan.toml").write_text(f'[jan-postgresql]\ndsn = "{dsn_for(tmp_path)}"\n')
+    for number in range(3):
+        id = f"jan-179000000{number}-0123456789abcd"
+        (root / "threads" / id).mkdir(parents=True)
+        (root / "threads" / id / "thread.json").write_text(json.dumps({"created_at": 1_790_000_000 + number}))
+        message = {"thread_id": id, "role": "user", "created_at": 1_790_000_000, "content": [], "own": number}
+        messages = [{"id": f"msg_{one}", **message} for one in range(count)]
+        (root / "threads" / id / "messages.json").write_text(json.dumps(messages))
+    command = [sys.executable, "-m", "jan_core.cli", "copy", "all", "json", "postgresql", "--root", str(root)]
+    stored: list[int] = []
+    with psycopg.connect(dsn_for(tmp_path), autocommit=True) as connection:
+        for number in range(4):
+            with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as copying:
+                while copying.poll() is None and _count(connection) < (number + 1) * 2000:
+                    pass
+                copying.send_signal(signal.SIGINT if number % 2 else signal.SIGKILL)
+            stored.append(_count(connection))
+        last = jan("copy", "all", "json", "postgresql", "--json", "--root", root)
+        assert last.code == 0, last.out + last.err
+        told = json.loads(last.out)["messages"]
+        assert told == {"copied": 3 * count - stored[-1], "present": stored[-1], "conflicts": []}
+        assert _count(connection) == 3 * count
+    assert 0 < stored[0] <= stored[-1]
+
+
+def _count(connection: psycopg.Connection[Any]) -> int:
+    try:
+        (row,) = connection.execute("SELECT count(*) FROM jan.messages").fetchall()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        return 0
+    return int(row[0])
 
 
 def test_what_cannot_be_copied(jan: Call, tmp_path: Path) -> None:

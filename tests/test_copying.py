@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import entry_points
@@ -119,6 +120,30 @@ async def test_what_differs_is_told_and_left_alone(tmp_path: Path) -> None:
         assert await everything(database) == there
 
 
+async def test_what_the_api_does_not_know_of_a_message_goes_along(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a", "json") as files, opened(tmp_path / "b", "postgresql") as database:
+        thread = await fill(files)
+        file = tmp_path / "a" / "threads" / thread / "messages.json"
+        messages = json.loads(file.read_text("utf-8"))
+        messages[0]["type"] = "text\0"
+        messages[1]["content"][0]["text"]["own"] = {"b": [1, None], "a": 1e300}
+        messages[2] |= {"others": {"z": "\U0001f600"}, "by_hand": True}
+        del messages[3]["attachments"]
+        file.write_text(json.dumps(messages, indent=2))
+        assert counts(await copied(files, database)) == [(3, 0, []), (2, 0, []), (231, 0, [])]
+        assert await everything(database) == await everything(files)
+        async with opened(tmp_path / "c", "json") as back:
+            assert counts(await copied(database, back)) == [(3, 0, []), (2, 0, []), (231, 0, [])]
+        found = json.loads((tmp_path / "c" / "threads" / thread / "messages.json").read_text("utf-8"))
+        messages[3]["attachments"] = None
+        assert found == messages
+        messages[2]["by_hand"] = False
+        file.write_text(json.dumps(messages))
+        told = await Copying(files, database).copy("messages")
+        (conflict,) = told.conflicts
+        assert f"the message {messages[2]['id']!r} differs in by_hand" in conflict
+
+
 async def test_messages_of_threads_that_are_not_there(tmp_path: Path) -> None:
     async with opened(tmp_path / "a", "json") as files, opened(tmp_path / "b", "postgresql") as database:
         await fill(files)
@@ -132,9 +157,9 @@ async def test_a_target_that_goes_away_ends_it(tmp_path: Path, monkeypatch: pyte
         for name in ("assistants", "threads"):
             await Copying(files, database).copy(name)
 
-        async def away(message: Message) -> None:
+        async def away(thread_id: str, lines: object) -> None:
             raise Unavailable("away")
 
-        monkeypatch.setattr(database.messages, "put", away)
+        monkeypatch.setattr(database.messages, "restore", away)
         with pytest.raises(Unavailable, match="away"):
             await Copying(files, database).copy("messages")

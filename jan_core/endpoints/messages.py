@@ -118,6 +118,38 @@ class Messages(Endpoint):
         For answers of runs, for copying and importing. It does not ask whether the thread exists.
         """
 
+    @internal(optional=True)
+    async def export(self, thread_id: str, after: str | None, limit: int) -> Sequence[bytes]:
+        """Return messages of a thread, the oldest first, each as a line of JSON with all that is stored of it.
+
+        For copying: what `jan_core.lines.line_of` makes of a message, so with the fields that the API does not know.
+        Two stores that have the same return the same bytes. Damaged messages are left out, and what is noted of an
+        `Idempotency-Key` as well. It does not ask whether the thread exists.
+
+        Args:
+            thread_id: the thread; nothing is returned where nothing is stored of it.
+            after: the id of a message behind which to begin; None begins with the oldest.
+            limit: how many, at most.
+
+        Raises:
+            InvalidRequest: `after` names no message of the thread.
+            NotSupported: this store has no such lines.
+        """
+        raise NotSupported("The chosen messages module cannot export messages.")
+
+    @internal(optional=True)
+    async def restore(self, thread_id: str, lines: Sequence[bytes]) -> None:
+        """Store messages that were exported at the end of a thread, in their order, with all that the lines have.
+
+        Where it breaks off, the first of them may be there, and no other.
+
+        Raises:
+            Conflict: a message of such an id is there; nothing was stored.
+            InvalidRequest: a line is no message of this thread, or cannot be stored; nothing was stored.
+            NotSupported: this store cannot do it.
+        """
+        raise NotSupported("The chosen messages module cannot restore messages.")
+
     @internal
     @abstractmethod
     async def clear(self, thread_id: str) -> None:

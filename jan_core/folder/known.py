@@ -146,7 +146,7 @@ class Memory:
         Args:
             path: of the file.
             end: the offset behind the last element before.
-            element: the new one.
+            element: the new one, or several as they stand in the file.
             found: what the file looks like now.
             sure: whether any later change must show in that.
         """
@@ -155,7 +155,7 @@ class Memory:
             if known is None:
                 return
             if known.end == end:
-                known.add([element], self._names)
+                known.add(element.split(BETWEEN), self._names)
             elif known.end != end + len(BETWEEN) + len(element):  # else a reader saw it first
                 self.forget(path)
                 return

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from jan_core.folder.append import Unsure, append_in_place
 from jan_core.folder.calls import DISK
-from jan_core.folder.elements import Scanned, joined, scan
+from jan_core.folder.elements import BETWEEN, Scanned, joined, scan
 from jan_core.folder.known import BUDGET, Memory
 from jan_core.folder.locks import Locked, Locks
 from jan_core.folder.objects import Damaged
@@ -201,6 +201,15 @@ class Change:
                     lists.suspect.add(path)
                     raise
         lists._write(path, [*lists._load(path).elements, element])
+
+    def extend(self, elements: Sequence[bytes]) -> None:
+        """Add elements at the end in their order, at once. Where it breaks off, the first of them may be there.
+
+        Raises:
+            Damaged, OSError: as `append`.
+        """
+        if elements:
+            self.append(BETWEEN.join(elements))
 
     def edit(self, name: str, edited: Callable[[bytes], bytes | None]) -> bool:
         """Change or remove the element of this name; where there are several, all. The file is written anew.

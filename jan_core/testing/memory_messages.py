@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
+from pydantic import ValidationError
+from pydantic_core import from_json
+
 from jan_core.endpoints.messages import Messages
-from jan_core.errors import NotFound
+from jan_core.errors import Conflict, InvalidRequest, NotFound
 from jan_core.folder.names import check_name
 from jan_core.hookspecs import hookimpl
 from jan_core.idempotency import Once, once
 from jan_core.ids import new_id, now
+from jan_core.lines import line_of
 from jan_core.pages import cut
 from jan_core.schemas.messages import (
     Message,
@@ -35,6 +39,8 @@ class Stored:
     message: Message
     once: Once | None = None
     reply: Message | None = None
+    whole: dict[str, Any] = field(default_factory=dict)
+    """What it was restored from, with all its fields."""
 
 
 class Storage(dict[str, list[Stored]]):
@@ -113,8 +119,42 @@ class MessagesInMemory(Messages):
         for one in stored:
             if one.message.id == message.id:
                 one.message = _copy(message)
+                one.whole = {name: value for name, value in one.whole.items() if name not in Message.model_fields}
                 return
         stored.append(Stored(_copy(message)))
+
+    async def export(self, thread_id: str, after: str | None, limit: int) -> Sequence[bytes]:
+        """See `Messages`."""
+        stored = self._threads.get(thread_id, [])
+        ids = [one.message.id for one in stored]
+        if after is not None and after not in ids:
+            raise InvalidRequest(f"after: there is no message {after!r} in the thread {thread_id!r}.", param="after")
+        begin = 0 if after is None else ids.index(after) + 1
+        return [
+            line_of(
+                Message, {**one.message.model_dump(mode="json"), **one.whole, "metadata": dict(one.message.metadata)}
+            )
+            for one in stored[begin : begin + limit]
+        ]
+
+    async def restore(self, thread_id: str, lines: Sequence[bytes]) -> None:
+        """See `Messages`."""
+        found = []
+        for line in lines:
+            try:
+                message = Message.model_validate_json(line, extra="ignore")
+            except ValidationError as error:
+                raise InvalidRequest(f"lines: one is no message: {error.title}", param="lines") from None
+            check_name(message.id, param="lines")
+            found.append(Stored(message, whole=from_json(line)))
+        if any(one.message.thread_id != thread_id for one in found) or len({one.message.id for one in found}) < len(
+            found
+        ):
+            raise InvalidRequest(f"lines: one is not of the thread {thread_id!r}, or is there twice.", param="lines")
+        stored = self._threads.setdefault(thread_id, [])
+        if {one.message.id for one in found} & {one.message.id for one in stored}:
+            raise Conflict(f"A message of such an id is in the thread {thread_id!r} already.")
+        stored += found
 
     async def clear(self, thread_id: str) -> None:
         """See `Messages`."""

@@ -1,6 +1,8 @@
-"""Messages, each time with one mistake in what is found of a request that comes again."""
+"""Messages, each time with one mistake in what is found of a request that comes again, or taken elsewhere."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from jan_core.schemas.messages import Message, MessageRequest
 from tests.contract_bites.bites import caught_by
@@ -32,6 +34,28 @@ class FindsItByItsText(Wrong):
         found = await super().repeated(thread_id, body)
         same = [one.reply for one in self._threads.get(thread_id, []) if one.message.content == _content(body)]
         return found or next(iter(same), None)
+
+
+@caught_by("messages", 30)
+class RestoresWhatTheApiKnows(Wrong):
+    async def restore(self, thread_id: str, lines: Sequence[bytes]) -> None:
+        await super().restore(thread_id, lines)
+        for one in self._threads[thread_id]:
+            one.whole = {}
+
+
+@caught_by("messages", 30)
+class RestoresOverWhatIsThere(Wrong):
+    async def restore(self, thread_id: str, lines: Sequence[bytes]) -> None:
+        stored = self._threads.setdefault(thread_id, [])
+        stored[:] = [one for one in stored if not any(one.message.id.encode() in line for line in lines)]
+        await super().restore(thread_id, lines)
+
+
+@caught_by("messages", 30)
+class ExportsTheNewestFirst(Wrong):
+    async def export(self, thread_id: str, after: str | None, limit: int) -> Sequence[bytes]:
+        return (await super().export(thread_id, after, limit))[::-1]
 
 
 def _content(body: MessageRequest) -> object:

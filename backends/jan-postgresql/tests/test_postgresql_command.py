@@ -37,13 +37,17 @@ def test_what_is_pending_is_told_and_applied(root: Path) -> None:
     assert (before.returncode, before.stderr) == (1, "")
     assert "pending  messages-postgresql  0001_messages.sql" in before.stdout
     done = db(root, "migrate", "--json")
-    assert [one["name"] for one in json.loads(done.stdout)["applied"]] == ["0001_replies.sql", "0001_messages.sql"]
+    assert [one["name"] for one in json.loads(done.stdout)["applied"]] == [
+        "0001_replies.sql",
+        "0001_messages.sql",
+        "0002_others.sql",
+    ]
     assert db(root, "migrate").stdout == "Nothing was pending.\n"
     after = db(root, "status", "--json")
     assert after.returncode == 0
     told = json.loads(after.stdout)
     assert ([one["name"] for one in told["applied"]], told["pending"]) == (
-        ["0001_replies.sql", "0001_messages.sql"],
+        ["0001_replies.sql", "0001_messages.sql", "0002_others.sql"],
         [],
     )
 

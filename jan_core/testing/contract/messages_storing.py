@@ -6,7 +6,10 @@ import asyncio
 import random
 from typing import Any
 
-from jan_core.errors import Conflict, NotFound
+from pydantic_core import from_json
+
+from jan_core.errors import Conflict, InvalidRequest, NotFound
+from jan_core.lines import line_of
 from jan_core.schemas.messages import Message, MessageRequest, MessagesQuery, MessageUpdate
 from jan_core.testing.contract.case import holds, same, settled, written
 from jan_core.testing.contract.clauses import clause
@@ -262,6 +265,35 @@ class MessagesStoring(OfMessages):
         expected = {"code": "thread_not_found", "status": 404, "key": "k"}
         await case.refused(NotFound, "messages.repeated", thread, once, **expected)
 
+    @clause(optional="restore")
+    async def test_30_what_is_exported_is_restored_with_all_that_it_has(self, case: MessagesCase) -> None:
+        """`export` gives lines that `restore` stores elsewhere, in order, also fields that the API does not know."""
+        thread, other = await case.thread(), await case.thread()
+        for number in range(5):
+            await case.say(thread, f"{number}\0\U0001f600", metadata={"n": f"{number}"})
+        lines = list(await case.ask("messages.export", thread, None, 100))
+        listed = await case.all(thread)
+        same("the lines", [_shown(one) for one in lines], listed)
+        some = await case.ask("messages.export", thread, listed[1]["id"], 2)
+        same("the lines behind a message", list(some), lines[2:4])
+        same(
+            "what is exported of a thread without messages", list(await case.ask("messages.export", other, None, 9)), []
+        )
+        lines = [_elsewhere(one, other) for one in lines]
+        await case.ask("messages.restore", other, lines[:3])
+        await case.ask("messages.restore", other, lines[3:])
+        again = list(await case.ask("messages.export", other, None, 100))
+        same("the lines, after restoring them", again, lines)
+        same("the messages", await case.all(other), [{**one, "thread_id": other} for one in listed])
+        await case.refused(Conflict, "messages.restore", other, [_renamed(lines[0]), lines[1]], status=409)
+        for wrong in (b"{}", b"[]", b"{", lines[0].replace(other.encode(), b"another")):
+            await case.refused(InvalidRequest, "messages.restore", other, [_renamed(lines[0]), wrong], status=400)
+        await case.refused(InvalidRequest, "messages.export", other, "msg_nothing", 9, status=400)
+        await case.ask("messages.update", other, listed[0]["id"], MessageUpdate(metadata={"later": "yes"}))
+        after = list(await case.ask("messages.export", other, None, 100))
+        expected = line_of(Message, {**from_json(lines[0]), "metadata": {"later": "yes"}})
+        same("the lines, after a change", after, [expected, *lines[1:]])
+
     async def _under_keys(self, case: MessagesCase) -> None:
         """Give up creations that have a key, and repeat them."""
         thread = await case.thread()
@@ -282,6 +314,21 @@ class MessagesStoring(OfMessages):
             own = [text for text in texts if text.startswith(f"{writer}-")]
             same(f"what the writer {writer} stored", own, [f"{writer}-{number}" for number in range(EACH)])
         same("how many there are", len(texts), WRITERS * EACH)
+
+
+def _shown(line: bytes) -> dict[str, Any]:
+    return dict(written(Message.model_validate_json(line)))
+
+
+def _elsewhere(line: bytes, thread: str) -> bytes:
+    """The same in another thread, with more than the API knows of."""
+    values = from_json(line)
+    values["content"][0]["text"]["own"] = [None, 1.5]
+    return line_of(Message, {**values, "thread_id": thread, "others": 7, "by_hand": {"a": ["\0", {}]}})
+
+
+def _renamed(line: bytes) -> bytes:
+    return line_of(Message, {**from_json(line), "id": "msg_renamed"})
 
 
 async def _repeated(case: MessagesCase, thread: str, body: MessageRequest) -> dict[str, Any] | None:

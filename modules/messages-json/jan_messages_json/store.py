@@ -13,7 +13,7 @@ import anyio.to_thread
 from typing_extensions import override
 
 from jan_core.endpoints.messages import Messages
-from jan_core.errors import NotFound
+from jan_core.errors import Conflict, NotFound
 from jan_core.folder.calls import DISK
 from jan_core.folder.faults import answered
 from jan_core.folder.keys import KeptReplies
@@ -34,6 +34,7 @@ from jan_core.schemas.messages import (
     MessagesQuery,
     MessageUpdate,
 )
+from jan_messages_json.lines import checked, exported
 from jan_messages_json.pages import page
 from jan_messages_json.stored import changed, element, fault_of, first_reply, kept_of, message_of, name_of_key, names
 
@@ -191,6 +192,27 @@ class MessagesJson(Messages):
                     change.append(element(message))
                 else:
                     change.edit(message.id, lambda raw: changed(raw, message))
+
+        await self._write(thread_id, work)
+
+    @override
+    async def export(self, thread_id: str, after: str | None, limit: int) -> Sequence[bytes]:
+        return await self._read(thread_id, lambda path, view: exported(view, thread_id, after, limit))
+
+    @override
+    async def restore(self, thread_id: str, lines: Sequence[bytes]) -> None:
+        check_name(thread_id, param="thread_id")
+        ids = checked(thread_id, lines)
+
+        def work() -> None:
+            path = self._path(thread_id, write=True)
+            self._layout.make_folder(os.path.dirname(path))
+            with self._lists.change(path, thread_id) as change:
+                if os.path.lexists(path):
+                    for id in ids:
+                        if change.find(id, thorough=False) is not None:
+                            raise Conflict(f"The message {id!r} is in the thread {thread_id!r} already.")
+                change.extend(lines)
 
         await self._write(thread_id, work)
 

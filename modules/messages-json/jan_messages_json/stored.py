@@ -26,6 +26,9 @@ from jan_core.schemas.messages import Message
 KEPT = "idempotency"
 """The field of an element that the API does not show."""
 
+WITH_PARTS = ("content", "attachments", "incomplete_details")
+"""Fields whose values have fields."""
+
 
 def name_of_key(key: str) -> str:
     """The name under which the element that was created under a key is found. No id has a space."""
@@ -61,7 +64,15 @@ def changed(raw: bytes, message: Message) -> bytes:
     if isinstance(kept, dict) and "reply" not in kept:
         first = {name: value for name, value in old.items() if name in Message.model_fields}
         old[KEPT] = {**kept, "reply": first}
-    return _dump({**old, **message.model_dump(mode="json")})
+    values = message.model_dump(mode="json")
+    try:
+        before = Message.model_validate({**old, "thread_id": message.thread_id}, extra="ignore").model_dump(mode="json")
+    except ValidationError:
+        before = {}
+    for name in WITH_PARTS:
+        if name in old and name in before and before[name] == values[name]:
+            values[name] = old[name]  # with what somebody added inside
+    return _dump({**old, **values})
 
 
 def with_id(raw: bytes, id: str) -> bytes:

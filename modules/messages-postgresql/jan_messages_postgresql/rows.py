@@ -63,7 +63,8 @@ def messages_of(thread_id: str, rows: Iterable[Sequence[Any]]) -> list[Message]:
             assistant, run, content, attachments, details, metadata,
         ) in rows
     ]  # fmt: skip
-    return _MANY.validate_json(f"[{','.join(texts)}]")
+    # Parts of what was copied from elsewhere may have fields that the API does not know.
+    return _MANY.validate_json(f"[{','.join(texts)}]", extra="ignore")
 
 
 def _number(value: int | None) -> str:

@@ -11,6 +11,7 @@ from jan_messages_postgresql.rows import COLUMNS, STORED, TYPES
 
 _VALUES = ", ".join(f"%s::{kind}" for kind in TYPES)
 _CAST = ", ".join(f"{name}::{kind}" for name, kind in zip(STORED.split(", "), TYPES, strict=True))
+_RECORD = ", ".join(f"{name} {kind}" for name, kind in zip(STORED.split(", "), TYPES, strict=True))
 _LISTS = ", ".join("%s::bigint[]" if kind == "bigint" else "%s::text[]" for kind in TYPES)
 _CHANGES = ", ".join(f"{name} = excluded.{name}" for name in STORED.split(", ")[1:])
 
@@ -43,6 +44,24 @@ ADD_MANY = f"""INSERT INTO jan.messages (thread_id, place, {STORED})
     SELECT %s, nextval('jan.message_places'), {_CAST}
     FROM (SELECT * FROM unnest({_LISTS}) WITH ORDINALITY AS given ({STORED}, number) ORDER BY number) AS ordered"""
 """Adds messages in their order: `[thread, *(a list for each column)]`."""
+RESTORE = f"""INSERT INTO jan.messages (thread_id, place, {STORED}, others)
+    SELECT %s, nextval('jan.message_places'), {STORED}, others
+    FROM (SELECT given.* FROM
+        ROWS FROM (json_to_recordset(%s::json) AS ({_RECORD}, others json)) WITH ORDINALITY
+            AS given ({STORED}, others, number),
+        {_LOCKED.format(source="")}
+        ORDER BY number) AS ordered
+    ON CONFLICT (thread_id, id) DO NOTHING"""
+"""Adds messages in their order, those whose ids are not there yet: `[thread, a list as JSON, thread]`."""
+RESTORE_COLUMNS = f"""INSERT INTO jan.messages (thread_id, place, {STORED}, others)
+    SELECT %s, nextval('jan.message_places'), {_CAST}, others::json
+    FROM (SELECT given.* FROM
+        unnest({_LISTS}, %s::text[]) WITH ORDINALITY AS given ({STORED}, others, number), {_LOCKED.format(source="")}
+        ORDER BY number) AS ordered
+    ON CONFLICT (thread_id, id) DO NOTHING"""
+"""The same where a text has a NUL, which a list as JSON may not: `[thread, *(a list for each column), thread]`."""
+EXPORT = f"""SELECT {COLUMNS}, others::text FROM jan.messages WHERE thread_id = %s AND place > %s
+    ORDER BY place LIMIT %s"""
 FIND = f"SELECT {COLUMNS} FROM jan.messages WHERE thread_id = %s AND id = %s"
 CHANGE = f"UPDATE jan.messages SET metadata = %s::json WHERE thread_id = %s AND id = %s RETURNING {COLUMNS}"
 REMOVE = "DELETE FROM jan.messages WHERE thread_id = %s AND id = %s"

@@ -13,7 +13,7 @@ from jan_postgresql.together import Together
 from typing_extensions import override
 
 from jan_core.endpoints.messages import Messages
-from jan_core.errors import InvalidRequest, NotFound, Unavailable
+from jan_core.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from jan_core.folder.names import check_name
 from jan_core.idempotency import once
 from jan_core.ids import new_id, now
@@ -26,6 +26,7 @@ from jan_core.schemas.messages import (
     MessageUpdate,
 )
 from jan_messages_postgresql import statements
+from jan_messages_postgresql.lines import lines_of, restoring
 from jan_messages_postgresql.rows import messages_of, values_of
 
 if TYPE_CHECKING:
@@ -158,6 +159,36 @@ class MessagesPostgresql(Messages):
             await connection.execute(statements.PUT, values)
 
         await self._database.do(store)
+
+    @override
+    async def export(self, thread_id: str, after: str | None, limit: int) -> Sequence[bytes]:
+        if not is_storable(thread_id):
+            return []
+
+        async def look(connection: Connection) -> Sequence[Any]:
+            place = await _place(connection, thread_id, "after", after) or 0
+            return await (await connection.execute(statements.EXPORT, [thread_id, place, limit])).fetchall()
+
+        return lines_of(thread_id, await self._database.do(look))
+
+    @override
+    async def restore(self, thread_id: str, lines: Sequence[bytes]) -> None:
+        check_name(thread_id, param="thread_id")
+        if not lines:
+            return
+        statement, values = restoring(thread_id, lines)
+        begun = 0
+
+        async def add(connection: Connection) -> None:
+            nonlocal begun
+            begun += 1
+            async with connection.transaction():
+                added = (await connection.execute(statement, values)).rowcount
+                # Begun anew after the connection was lost, it may find that all of it was stored.
+                if added != len(lines) and not (begun > 1 and added == 0):
+                    raise Conflict(f"A message of such an id is in the thread {thread_id!r} already.")
+
+        await self._database.do(add)
 
     @override
     async def clear(self, thread_id: str) -> None:
