@@ -8,7 +8,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test faults faults-engines faults-folder bench coverage lint format docs constraints clean
+.PHONY: help setup run test faults faults-engines faults-folder faults-postgresql bench coverage lint format docs constraints clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,13 +23,16 @@ run: setup ## put a small real model into the root (~/jan, or JAN_ROOT) and serv
 test: setup ## all tests, on a real model; fault tests with few rounds
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-faults: faults-engines faults-folder ## the fault tests with their full counts; prints their figures
+faults: faults-engines faults-folder faults-postgresql ## the fault tests with their full counts; prints their figures
 
 faults-engines: setup ## those of the engines and the server: one at a time, for they measure times
 	JAN_TEST_COUNTS=full $(BIN)/python -m pytest -s -m faults --ignore=tests/faults $(ARGS)
 
 faults-folder: setup ## those of the folder: crashes, kills, a full disk, hands and hostile names
-	JAN_TEST_COUNTS=full $(BIN)/python -m pytest -q -rP -n 2 --dist loadfile -m faults tests/faults $(ARGS)
+	JAN_TEST_COUNTS=full $(BIN)/python -m pytest -q -rP -n 2 --dist loadfile -m faults tests/faults --ignore=tests/faults/test_faults_postgresql.py $(ARGS)
+
+faults-postgresql: setup ## those of the database: killed, stopped, full or silent, under sixteen writers; one at a time
+	JAN_TEST_COUNTS=full $(BIN)/python -m pytest -q -rP -n 0 -m faults tests/faults/test_faults_postgresql.py $(ARGS)
 
 bench: setup ## the figures, against references in the same run; exit 1 below a threshold
 	$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -1,10 +1,11 @@
-"""Through a real PgBouncer that pools transactions; `apt-get install pgbouncer` brings it where it is missing."""
+"""Through a real PgBouncer that pools transactions: the installed one, else one that apt-get unpacks into `.cache`."""
 
 from __future__ import annotations
 
 import asyncio
 import atexit
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -24,12 +25,50 @@ from jan_postgresql.settings import PostgresqlSettings
 from jan_postgresql.testing import dsn_for, server
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from conftest import CACHE, alone
 from jan_core.app import Jan
 from jan_core.testing.contract.messages import MessagesContract
 from jan_core.testing.contract.threads import ThreadsContract
 
-if shutil.which("pgbouncer") is None:
-    pytest.skip("there is no pgbouncer (apt-get install pgbouncer)", allow_module_level=True)
+UNPACKED = CACHE / "pgbouncer"
+
+
+def found() -> str | None:
+    """The program; where it is not installed it is unpacked, which needs no rights, from Debian's packages by name."""
+    installed = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+    if installed is not None or shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        return installed
+    program = UNPACKED / "usr" / "sbin" / "pgbouncer"
+    with alone("pgbouncer"):
+        if not program.exists():
+            shutil.rmtree(UNPACKED, ignore_errors=True)
+            UNPACKED.mkdir(parents=True)
+            try:
+                _unpack("pgbouncer")
+                (package,) = UNPACKED.glob("pgbouncer*.deb")
+                needed = _run("dpkg-deb", "-f", str(package), "Depends")
+                for one in re.findall(r"\b(?:libevent|libc-ares|libcares)[\w.+-]*", needed):
+                    _unpack(one)
+            except (OSError, subprocess.SubprocessError):
+                return None
+    return str(program) if program.exists() else None
+
+
+def _unpack(name: str) -> None:
+    _run("apt-get", "-qq", "download", name)
+    for package in UNPACKED.glob(f"{name}_*.deb"):
+        _run("dpkg-deb", "-x", str(package), str(UNPACKED))
+
+
+def _run(*command: str) -> str:
+    done = subprocess.run(command, cwd=UNPACKED, check=True, timeout=60, capture_output=True, text=True)
+    return done.stdout
+
+
+PROGRAM = found()
+if PROGRAM is None:
+    why = "there is no pgbouncer, and apt-get could not fetch it (apt-get update, or apt-get install pgbouncer)"
+    pytest.skip(why, allow_module_level=True)
 
 CONFIG = """
 [databases]
@@ -54,11 +93,13 @@ def port() -> int:
         number = int(free.getsockname()[1])
     file = folder / "pgbouncer.ini"
     file.write_text(CONFIG.format(host=conninfo_to_dict(server().dsn)["host"], port=number))
-    command = ["pgbouncer", "-q", str(file)]
+    command = [str(PROGRAM), "-q", str(file)]
     if os.geteuid() == 0:  # which it refuses
         kept = ["--inh-caps", "+dac_override", "--ambient-caps", "+dac_override"]
         command = ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups", *kept, "--", *command]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    libraries = ":".join(str(one.parent) for one in UNPACKED.glob("usr/lib/**/libevent*"))
+    variables = {**os.environ, **({"LD_LIBRARY_PATH": libraries} if libraries else {})}
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=variables)
 
     def end() -> None:
         process.terminate()
