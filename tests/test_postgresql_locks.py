@@ -69,7 +69,8 @@ def test_the_locks_of_each_statement(tmp_path: Path, many: int) -> None:
             [many],
         )
         connection.execute(
-            "INSERT INTO jan.threads (id, created_at, fields) SELECT 't' || n, n, '{}' FROM generate_series(1, %s) AS n",
+            """INSERT INTO jan.threads (id, created_at, fields)
+            SELECT 't' || n, n, '{}' FROM generate_series(1, %s) AS n""",
             [many],
         )
         connection.execute("ANALYZE")
