@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
@@ -139,7 +139,7 @@ class Copying:
         try:
             await self._target.threads.check(thread_id)
             theirs = _Lines(self._target, thread_id)
-            digest, count, copied = sha256(), 0, 0
+            digest, count, copied = blake2b(), 0, 0
             async for ours in _batches(self._source, thread_id):
                 there = await theirs.take(len(ours))
                 if there != ours[: len(there)]:
@@ -158,7 +158,7 @@ class Copying:
                 if more := await theirs.take(1):
                     told.conflicts.append(f"{told_of} has messages there that it has not here: {_id_of(more[0])!r}")
                 return
-            stored, found = sha256(), 0
+            stored, found = blake2b(), 0
             async for lines in _batches(self._target, thread_id):
                 found += len(lines)
                 stored.update(b"\n".join([*lines, b""]))

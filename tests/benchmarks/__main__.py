@@ -32,6 +32,7 @@ FIGURES = (
     "messages",
     "threads",
     "postgresql",
+    "copying",
     "runs",
 )
 """Those that are taken when none is named, in this order."""
