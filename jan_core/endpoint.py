@@ -151,6 +151,8 @@ class Endpoint(ABC):
     """True where it works on while no request is there: it is entered after all others, and left before them."""
     engine: ClassVar[str | None] = None
     """Set by an implementation behind a `several` endpoint: the engine whose models it answers for."""
+    in_memory: ClassVar[bool] = False
+    """Set by an implementation that keeps what it stores in the memory of its process, and means to."""
 
     @classmethod
     def operations(cls) -> Mapping[str, Operation]:

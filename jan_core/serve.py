@@ -16,6 +16,7 @@ import uvicorn
 
 from jan_core.app import Jan
 from jan_core.asgi import create_app
+from jan_core.garbage import sparing_modules
 from jan_core.limits import Limits
 from jan_core.protocol import limited_protocol
 from jan_core.refusal import Refusal
@@ -94,6 +95,10 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_started()
+
+    async def main_loop(self) -> None:
+        with sparing_modules():
+            await super().main_loop()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -188,6 +188,7 @@ def _twin(inner: Endpoint, wrapped: Mapping[str, Any]) -> Endpoint:
         "ready": staticmethod(inner.ready),
         "serving": staticmethod(inner.serving),
         "engine": inner.engine,
+        "in_memory": inner.in_memory,
         "unasked": inner.unasked,
     }
     return cast(Endpoint, type(f"Wrapped{declared.__name__}", (declared,), body)())

@@ -11,6 +11,7 @@ from jan_core.endpoint import Endpoint, operation
 from jan_core.endpoints.messages import Messages
 from jan_core.testing.wired import KERNEL
 from tests.notes import Notes
+from tests.parts import Site
 
 
 class Odd(Endpoint):
@@ -117,3 +118,31 @@ def test_every_start_is_of_an_endpoint_and_says_operations_that_it_has(path: Pat
 
 def test_an_endpoint_without_a_start_has_none() -> None:
     assert start_of(Notes) == {}
+
+
+def test_an_installed_package_brings_a_start(site: Site) -> None:
+    start = {"jan_notes_loop/__init__.py": "", "jan_notes_loop/start_notes.toml": 'base = "NoteStore"\n'}
+    site.add("jan-notes-loop", start, {"starts": {"notes": "jan_notes_loop"}})
+    assert start_of(Notes) == {"base": "NoteStore"}
+    assert start_of(Messages)["fields"]
+
+
+def test_a_start_may_be_of_another_class_than_the_endpoint() -> None:
+    start = {
+        "base": "NoteStore",
+        "settings_base": "LoopSettings",
+        "settings_doc": "and more.",
+        "needs": ["jan-notes-loop"],
+        "imports": ["jan_notes_loop:NoteStore"],
+        "members": "def keep(self) -> None: ...\n",
+        "built": "Looped({name}(settings, jan))",
+    }
+    found = module_source(Notes, start)
+    assert (found["base"], found["members"], found["needs"]) == (
+        "NoteStore",
+        "def keep(self) -> None: ...",
+        ["jan-notes-loop"],
+    )
+    assert found["operations"] == []
+    assert "from jan_notes_loop import NoteStore\n" in found["imports"]
+    assert "ConfigDict" not in found["imports"]

@@ -140,3 +140,27 @@ def test_a_disk_that_would_have_to_be_asked_is_not_waited_for(tmp_path: Path, mo
     with pytest.raises(BlockingIOError):
         read_object(str(path), at_once=True)
     assert read_object(str(path))[0] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"a": [], "b": {}, "c": [1, {"d": None}], "e": 'é\u2028\n\x01\x7f/"\\', "f": 10**30, "g": [1.5, -0.0, 1e22]},
+        {"a": "NaN and Infinity are words here"},
+        {"a": "x", "deep": [[[[[[]]]]]]},
+    ],
+)
+def test_what_is_written_has_the_layout_that_json_gives_and_is_told(tmp_path: Path, values: dict[str, object]) -> None:
+    path = tmp_path / "thread.json"
+    written = write_object(str(path), values)
+    assert written == path.read_bytes()
+    told = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    assert written.decode() == told
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800"])
+def test_what_json_does_not_have_is_not_written(tmp_path: Path, value: object) -> None:
+    path = tmp_path / "thread.json"
+    with pytest.raises(ValueError, match="."):
+        write_object(str(path), {"a": value})
+    assert not path.exists()

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+import gc
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +10,7 @@ import pytest
 
 from jan_core.errors import InvalidRequest, NotFound, NotSupported
 from jan_core.schemas.messages import Message, MessageRequest
-from jan_core.testing.contract.case import Broken, Case, check_type, holds, same, segment, settled, written
+from jan_core.testing.contract.case import Broken, Case, check_type, holds, meanwhile, same, segment, settled, written
 from jan_core.testing.wired import one_module
 
 pytestmark = pytest.mark.anyio
@@ -151,3 +154,27 @@ async def test_small_words() -> None:
     assert await settled([one(), one()]) == [1, 1]
     with pytest.raises(LookupError):
         await settled([one(), fails()])
+
+
+async def test_of_what_goes_on_meanwhile_nothing_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise KeyError("inside")
+
+    async def answers() -> str:
+        return "well"
+
+    async def breaks(work: Coroutine[Any, Any, None]) -> None:
+        async with meanwhile(work):
+            await asyncio.sleep(0.01)
+            raise Broken("the block")
+
+    async with meanwhile(answers()) as task:
+        assert await task == "well"
+    before = asyncio.all_tasks()
+    for work in (fails(), asyncio.sleep(60)):
+        with pytest.raises(Broken, match="the block"):
+            await breaks(work)
+    assert asyncio.all_tasks() == before
+    gc.collect()
+    assert "never retrieved" not in caplog.text

@@ -14,6 +14,7 @@ from jan_core.refusal import Refusal
 from jan_core.testing.contract import clauses
 from jan_core.testing.contract.case import Case
 from jan_core.testing.contract.clauses import Contract, Puzzled, clause, prove
+from tests.around import AROUND
 
 
 class Small(Contract):
@@ -148,3 +149,20 @@ def test_a_clause_that_stumbles_tells_so(tmp_path: Path) -> None:
 
     with pytest.raises(Puzzled, match="KeyError"):
         prove(Stumbles(), Stumbles.clauses()["test_05_looks_at_something"], tmp_path)
+
+
+@pytest.mark.parametrize("plugins", [{}, AROUND])
+def test_what_outlives_a_process_is_refused_by_what_is_in_memory(tmp_path: Path, plugins: dict[str, str]) -> None:
+    class Lasting(Small):
+        def make(self, tmp_path: Path) -> Jan:
+            return self.app(tmp_path, self.module, plugins=plugins)
+
+        @clause(stored=True)
+        async def test_05_lasts(self, case: Case) -> None:
+            """It outlives the process."""
+
+    made = Lasting.clauses()["test_05_lasts"]
+    for module, outcome in (("messages-memory", clauses.REFUSED), ("messages-json", clauses.PROVEN)):
+        contract = Lasting()
+        contract.module = module  # type: ignore[attr-defined]
+        assert prove(contract, made, tmp_path / module) == outcome

@@ -336,3 +336,35 @@ def test_a_loop_that_looks_closely_changes_nothing(pytester: pytest.Pytester, mo
     code, output = run(pytester, CLASS)
     assert code == 0
     assert TABLE.search(output)[0].split()[2:] == ["2", "2", "0", "0", "0"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("settings", "conftest"),
+    [
+        ("addopts = --ignore=test_contract.py", ""),
+        ("addopts = --ignore-glob=*contract*", ""),
+        ("", "collect_ignore = ['test_contract.py']"),
+    ],
+)
+def test_a_file_that_is_ignored_by_a_setting(pytester: pytest.Pytester, settings: str, conftest: str) -> None:
+    pytester.makeini(f"[pytest]\n{settings}\n")
+    pytester.makeconftest(conftest)
+    pytester.makepyfile(test_other="def test_it(): pass\n")
+    is_refused(*run(pytester, CLASS), "test_contract.py has to do with a contract, and a setting")
+
+
+def test_who_ignores_a_file_on_the_command_line_is_left_alone(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_other="def test_it(): pass\n", test_third="def test_it(): pass\n")
+    code, output = run(pytester, CLASS, "--ignore=test_contract.py")
+    assert (code, "1 passed" in output or "2 passed" in output) == (0, True)
+    pytester.makeini("[pytest]\naddopts = --ignore=test_third.py\n")
+    assert run(pytester, CLASS)[0] == 0
+
+
+def test_no_clause_holds_where_the_plugin_is_switched_off(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\naddopts = -p no:jan-contracts -p no:cacheprovider\n")
+    pytester.makepyfile(small=SMALL, test_contract=HEAD + CLASS)
+    done = pytester.runpytest_subprocess()
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    assert "2 failed" in done.stdout.str()
+    assert "pytest runs without the plugin jan-contracts" in done.stdout.str()

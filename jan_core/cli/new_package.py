@@ -91,12 +91,13 @@ def begin_module(about: About, name: str) -> None:
         about, name, "modules", discovery, f"The {endpoint.name} endpoint of Jan on {name.split('-', 1)[1]}"
     )
     contract = _contract(endpoint)
+    source = module_source(endpoint, start_of(endpoint))
     answers: dict[str, Any] = {
         **_named(name, "module"),
-        **module_source(endpoint, start_of(endpoint)),
+        **source,
         "endpoint": endpoint.name,
         "endpoint_class": endpoint.__name__,
-        "needs": sorted({*_beside(endpoint, discovery), "pydantic>=2.12"}),
+        "needs": sorted({*_beside(endpoint, discovery), *source["needs"], "pydantic>=2.12"}),
         "missing": {},
         "contract": contract.partition(":")[2],
     }

@@ -11,6 +11,8 @@ import sys
 import textwrap
 import tomllib
 from collections.abc import Iterable, Mapping
+from importlib.metadata import entry_points
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from jan_core.endpoint import Endpoint, Operation
 
 STARTS = Path(__file__).parents[1] / "templates" / "new-package" / "starts"
 """What a new module begins with, a file for each endpoint that the kernel has; others bring their own."""
+BROUGHT = "jan.starts"
+"""The entry points of packages with first lines of a module: the package that has them, by the endpoint's name."""
 WIDTH = 120
 _TITLE = 100
 
@@ -30,8 +34,12 @@ def module_source(endpoint: type[Endpoint], start: Mapping[str, Any]) -> dict[st
         start: as from `start_of`.
 
     Returns:
-        `imports`, a block of lines; `operations`, each with `head`, `doc` and `body`; `fields`, `settings`, `below`.
+        `imports`, a block of lines; `base`, the class to derive from; `members`, a block, or else `operations`, each
+        with `head`, `doc` and `body`; `built`, what makes the endpoint of `settings` and `jan`, where that is not the
+        class itself; `settings_base`, `settings_doc`, `fields`, `settings`, `below`.
     """
+    if "base" in start:
+        return _built_on(endpoint, start)
     required = [one for one in endpoint.operations().values() if _is_abstract(endpoint, one)]
     wanted = [f"{endpoint.__module__}:{endpoint.__name__}", "jan_core.hookspecs:hookimpl"]
     wanted += ["pydantic:BaseModel", "pydantic:ConfigDict", "typing:TYPE_CHECKING"]
@@ -44,11 +52,15 @@ def module_source(endpoint: type[Endpoint], start: Mapping[str, Any]) -> dict[st
             body = f'raise NotSupported("{one.qualified} is not written yet.")'
         operations.append({"head": _head(one, written=_yields(body)), "doc": _sentence(one.doc), "body": body.strip()})
     wanted += start.get("imports", [])
-    needed = imports(wanted)
-    guarded = "if TYPE_CHECKING:\n    from jan_core.app import Jan"
     return {
-        "imports": f"from __future__ import annotations\n\n{needed}\n\n{guarded}",
+        "imports": _header(wanted),
+        "base": endpoint.__name__,
         "operations": operations,
+        "members": "",
+        "built": "",
+        "settings_base": "BaseModel",
+        "settings_doc": "",
+        "needs": [],
         "fields": start.get("fields", []),
         "settings": start.get("settings", []),
         "below": start.get("below", {}).get("module", "").strip(),
@@ -56,11 +68,38 @@ def module_source(endpoint: type[Endpoint], start: Mapping[str, Any]) -> dict[st
     }
 
 
+def _built_on(endpoint: type[Endpoint], start: Mapping[str, Any]) -> dict[str, Any]:
+    """What the template needs where the module writes another class, on which an installed package builds the rest."""
+    wanted = [f"{endpoint.__module__}:{endpoint.__name__}", "jan_core.hookspecs:hookimpl", "pydantic:BaseModel"]
+    return {
+        "imports": _header([*wanted, "typing:TYPE_CHECKING", *start["imports"]]),
+        "base": start["base"],
+        "operations": [],
+        "members": start["members"].strip(),
+        "built": start["built"].strip(),
+        "settings_base": start["settings_base"],
+        "settings_doc": start["settings_doc"],
+        "needs": start["needs"],
+        "fields": start.get("fields", []),
+        "settings": start.get("settings", []),
+        "below": "",
+        "test_below": "",
+    }
+
+
+def _header(wanted: Iterable[str]) -> str:
+    guarded = "if TYPE_CHECKING:\n    from jan_core.app import Jan"
+    return f"from __future__ import annotations\n\n{imports(wanted)}\n\n{guarded}"
+
+
 def start_of(endpoint: type[Endpoint]) -> Mapping[str, Any]:
     """The first lines of a module of this endpoint; nothing where nobody wrote any.
 
-    They stand beside the file that defines the class, in `start_<name>.toml`; those of the kernel in `STARTS`.
+    A package that does most of such a module brings them, in its `start_<name>.toml`, and declares so in `BROUGHT`.
+    Otherwise they stand beside the file that defines the class, under the same name; those of the kernel in `STARTS`.
     """
+    for entry in entry_points(group=BROUGHT, name=endpoint.name):
+        return tomllib.loads((files(entry.value) / f"start_{endpoint.name}.toml").read_text("utf-8"))
     beside = Path(inspect.getfile(endpoint)).with_name(f"start_{endpoint.name}.toml")
     for path in (beside, STARTS / f"{endpoint.name}.toml"):
         if path.is_file():

@@ -13,6 +13,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
+    from pathlib import Path
 
     from jan_core.testing.contract.clauses import Contract
 
@@ -80,6 +81,26 @@ def of_report(item: pytest.Item, call: Any, report: pytest.TestReport, *, proven
     if report.passed and report.when == "call" and not proven:
         return f"the clause was not run, and counts as passed. {MEND}"
     return ""
+
+
+def of_ignored(config: pytest.Config, path: Path) -> list[str]:
+    """What is wrong with a file not being collected, in a sentence.
+
+    Nothing, where a person asked for that on the command line, or no contract is in it.
+
+    Args:
+        config: of the run.
+        path: what is ignored.
+    """
+    asked = on_command_line(config)
+    if path.suffix != ".py" or asked.get("ignore") or asked.get("ignore_glob") or not path.is_file():
+        return []
+    if "jan_core.testing.contract" not in path.read_text("utf-8", "replace"):
+        return []
+    return [
+        f"{path.name} has to do with a contract, and a setting (addopts, collect_ignore) keeps it from being "
+        f"collected. No clause is passed over. {MEND}"
+    ]
 
 
 def of_run(config: pytest.Config, contracts: Iterable[type[Contract]], items: Iterable[pytest.Item]) -> list[str]:

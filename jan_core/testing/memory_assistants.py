@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakValueDictionary
 
 from jan_core.endpoints.assistants import Assistants
@@ -49,6 +49,8 @@ class AssistantsInMemory(Assistants):
     Args:
         jan: gives the models, of which the first one answers where an assistant names none.
     """
+
+    in_memory: ClassVar[bool] = True
 
     def __init__(self, jan: Jan) -> None:
         self._jan = jan

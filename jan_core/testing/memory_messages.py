@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakValueDictionary
 
 from pydantic import ValidationError
@@ -60,6 +60,8 @@ class MessagesInMemory(Messages):
     Args:
         jan: gives the threads.
     """
+
+    in_memory: ClassVar[bool] = True
 
     def __init__(self, jan: Jan) -> None:
         self._jan = jan

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from weakref import WeakValueDictionary
 
 from pydantic import BaseModel, ConfigDict
@@ -81,6 +81,8 @@ class RunsInMemory(Runs):
         jan: gives the other endpoints.
         expires_seconds: how long a run waits.
     """
+
+    in_memory: ClassVar[bool] = True
 
     def __init__(self, jan: Jan, expires_seconds: int = 600) -> None:
         self._jan = jan

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakValueDictionary
 
 from jan_core.endpoints.threads import Threads
@@ -49,6 +49,8 @@ class ThreadsInMemory(Threads):
     Args:
         jan: gives the messages that a new thread may have.
     """
+
+    in_memory: ClassVar[bool] = True
 
     def __init__(self, jan: Jan) -> None:
         self._jan = jan

@@ -15,6 +15,7 @@ from jan_core.testing import dropping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from jan_core.testing.contract.clauses import Clause, Contract
 
@@ -29,6 +30,8 @@ _CLAUSES: pytest.StashKey[dict[str, list[Any]]] = pytest.StashKey()
 """The clauses that are to run, by pytest's name of each, with the value of `_OF`."""
 _DONE: pytest.StashKey[set[str]] = pytest.StashKey()
 """Those that have a result."""
+_IGNORED: pytest.StashKey[list[str]] = pytest.StashKey()
+"""What is told of files of contracts that a setting keeps from being collected."""
 _TOLD: pytest.StashKey[list[str]] = pytest.StashKey()
 """Why a run fails that seems well."""
 
@@ -52,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Begin to note what has a result."""
     config.stash[_CLAUSES] = {}
     config.stash[_DONE] = set()
+    config.stash[_IGNORED] = []
     config.pluginmanager.register(_Results(config.stash[_DONE]), "jan-contracts-results")
 
 
@@ -61,6 +65,15 @@ def _contract(found: object) -> type[Contract] | None:
     if kit is not None and isinstance(found, type) and issubclass(found, kit.Contract):
         return found
     return None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> Any:
+    """Note a file of a contract that a setting, or a `conftest.py`, keeps from being collected."""
+    ignored = yield
+    if ignored:
+        config.stash[_IGNORED] += dropping.of_ignored(config, collection_path)
+    return ignored
 
 
 @pytest.hookimpl(wrapper=True)
@@ -129,6 +142,8 @@ def _order(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuse a run that somebody took clauses out of, other than by choosing what to run."""
+    for told in session.config.stash[_IGNORED]:
+        _refuse(session.config, session.nodeid, told)
     found = session.config.stash.get(_FOUND, None) or {}
     for told in dropping.of_run(session.config, found, session.items):
         _refuse(session.config, session.nodeid, told)

@@ -7,8 +7,8 @@ message of a request is its script, as JSON:
 
 `say` are the pieces; `rate` is pieces a second, 0 for at once; `hang` true waits for ever after the last piece; `wait`
 is for how many seconds nothing comes at first, as where a queue is long. Text that is no JSON object is said back, word
-by word. A piece counts as a token: a request's limit and its stop strings hold for them. `refuse` are pieces of a
-refusal, after what is said.
+by word, and each word of the conversation counts as a token that was read. A piece counts as a token: a request's limit
+and its stop strings hold for them. `refuse` are pieces of a refusal, after what is said.
 
 `"call": [{"name": "add", "arguments": {"a": 1}}]` calls functions of the request's `tools`, after what is said; so the
 last message of the request that follows, and the next script, is the output of the last call. Where a request demands
@@ -253,14 +253,19 @@ def refuse(body: ChatCompletionRequest) -> None:
         asked.append("response_format")
     for name in asked:
         raise NotSupported(f"{name}: the scripted engine does not do that; leave it out.", param=name)
-    words = sum(len(text_of(message.content).split()) for message in body.messages)
-    if words > LONGEST:
-        raise ContextLengthExceeded(f"messages: {words} words; {LONGEST} fit.", param="messages")
+    many = words(body)
+    if many > LONGEST:
+        raise ContextLengthExceeded(f"messages: {many} words; {LONGEST} fit.", param="messages")
+
+
+def words(body: ChatCompletionRequest) -> int:
+    """How many words a conversation has."""
+    return sum(len(text_of(message.content).split()) for message in body.messages)
 
 
 def script_of(body: ChatCompletionRequest) -> Script:
     """The script that a request carries."""
-    return read_script(text_of(body.messages[-1].content), "messages")
+    return read_script(text_of(body.messages[-1].content), "messages", read=words(body))
 
 
 def images(body: ChatCompletionRequest) -> int:
@@ -276,8 +281,13 @@ def text_of(content: Any) -> str:
     return "\n".join(getattr(part, "text", "") for part in content)
 
 
-def read_script(text: str, field: str) -> Script:
+def read_script(text: str, field: str, *, read: int = 1) -> Script:
     """The script that a text is, or one that says the text back.
+
+    Args:
+        text: the text.
+        field: where it stood in the request.
+        read: the tokens of the prompt, where the text is no script; at least one.
 
     Raises:
         InvalidRequest: it is a JSON object, but no script; `field` is named.
@@ -291,7 +301,7 @@ def read_script(text: str, field: str) -> Script:
             return Script.model_validate(told)
         except ValidationError as error:
             raise InvalidRequest(f"The script is none: {error.errors()[0]['msg']}.", param=field) from error
-    return Script(say=[word + " " for word in text.split()])
+    return Script(say=[word + " " for word in text.split()], prompt_tokens=max(1, read))
 
 
 async def until(time: float) -> None:

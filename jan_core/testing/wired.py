@@ -10,6 +10,7 @@ from importlib.metadata import entry_points as installed
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from jan_core.app import Jan
 from jan_core.config import Value, load
@@ -42,6 +43,7 @@ EVERYTHING = {
     **CONVERSATIONS,
     "runs-memory": "jan_core.testing.memory_runs",
 }
+_BUILT_BY: WeakKeyDictionary[Jan, dict[str, Any]] = WeakKeyDictionary()
 
 
 def entry_points(
@@ -162,7 +164,23 @@ def one_module(
     # An endpoint of another package is there for its own modules only.
     endpoints = KERNEL | {one.name: one.value for one in installed(group="jan.endpoints") if one.name == endpoint}
     modules = {**others, name: value}
-    return wired(root, given, modules=modules, plugins=plugins, endpoints=endpoints, backends=backends)
+    jan = wired(root, given, modules=modules, plugins=plugins, endpoints=endpoints, backends=backends)
+    _BUILT_BY[jan] = {
+        "root": str(root),
+        "endpoint": endpoint,
+        "module": module,
+        "settings": dict(settings or {}),
+        "plugins": dict(plugins or {}),
+        "beside": dict(beside),
+        "model": None if model is None else model.model_dump(mode="json"),
+        "tables": {table: dict(values) for table, values in tables.items()},
+    }
+    return jan
+
+
+def built_by(jan: Jan) -> Mapping[str, Any] | None:
+    """The arguments that `one_module` built an app of, as JSON has them; None where something else built it."""
+    return _BUILT_BY.get(jan)
 
 
 def _importable(reference: str) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,7 +13,7 @@ from jan_core.errors import InvalidRequest, JanError, ModelNotFound
 from jan_core.schemas.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionRequest
 from tests.contract_bites.bites import caught_by
 from tests.contract_bites.faults import InATask, LeftOpen, Lenient
-from tests.contract_bites.wrong_chat import Wrong, text_of, with_text
+from tests.contract_bites.wrong_chat import Wrong, WrongReply, text_of, with_text
 
 
 class OtherModels(Wrong):
@@ -266,3 +268,72 @@ class NoneIsAKeyError(Keeping):
 class HeldBackForEver(Wrong):
     def asked(self, body: ChatCompletionRequest) -> ChatCompletionRequest:
         return body.model_copy(update={"stop": [one[:-1] for one in body.stop] if body.stop else None})
+
+
+class Forgets(Wrong):
+    """Reads a part of a conversation."""
+
+    def asked(self, body: ChatCompletionRequest) -> ChatCompletionRequest:
+        return body.model_copy(update={"messages": self.read(body.messages)})
+
+    def read(self, messages: list[Any]) -> list[Any]:
+        raise NotImplementedError
+
+
+@caught_by("chat", 31)
+class LastMessageOnly(Forgets):
+    def read(self, messages: list[Any]) -> list[Any]:
+        return messages[-1:]
+
+
+@caught_by("chat", 31)
+class FirstMessageOnly(Forgets):
+    def read(self, messages: list[Any]) -> list[Any]:
+        return messages[:1]
+
+
+@caught_by("chat", 31)
+class InstructionsAndTheLastMessageOnly(Forgets):
+    def read(self, messages: list[Any]) -> list[Any]:
+        return [*(one for one in messages[:-1] if one.role == "system"), messages[-1]]
+
+
+@caught_by("chat", 31)
+class NoAnswersOfItsOwn(Forgets):
+    def read(self, messages: list[Any]) -> list[Any]:
+        return [one for one in messages if one.role != "assistant"]
+
+
+@caught_by("chat", 31)
+class BeginningsOfMessages(Forgets):
+    def read(self, messages: list[Any]) -> list[Any]:
+        return [
+            one.model_copy(update={"content": one.content[:10]}) if isinstance(one.content, str) else one
+            for one in messages
+        ]
+
+
+@caught_by("chat", 32)
+class WaitsOnTheLoop(Wrong):
+    """As a client of an engine does that is no asynchronous one."""
+
+    def changed(self, number: int, chunk: ChatCompletionChunk) -> list[ChatCompletionChunk]:
+        if number == 1:
+            threading.Event().wait(1)
+        return [chunk]
+
+
+@caught_by("chat", 32)
+class ComputesOnTheLoop(Wrong):
+    def asked(self, body: ChatCompletionRequest) -> ChatCompletionRequest:
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            pass
+        return body
+
+
+@caught_by("chat", 32)
+class WaitsOnTheLoopForAReply(WrongReply):
+    async def create(self, body: ChatCompletionRequest) -> ChatCompletion:
+        threading.Event().wait(1)
+        return await super().create(body)

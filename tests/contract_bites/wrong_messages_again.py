@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from jan_core.schemas.messages import Message, MessageRequest
 from tests.contract_bites.bites import caught_by
@@ -36,7 +38,7 @@ class FindsItByItsText(Wrong):
         return found or next(iter(same), None)
 
 
-@caught_by("messages", 30)
+@caught_by("messages", 31)
 class RestoresWhatTheApiKnows(Wrong):
     async def restore(self, thread_id: str, lines: Sequence[bytes]) -> None:
         await super().restore(thread_id, lines)
@@ -44,7 +46,7 @@ class RestoresWhatTheApiKnows(Wrong):
             one.whole = {}
 
 
-@caught_by("messages", 30)
+@caught_by("messages", 31)
 class RestoresOverWhatIsThere(Wrong):
     async def restore(self, thread_id: str, lines: Sequence[bytes]) -> None:
         stored = self._threads.setdefault(thread_id, [])
@@ -52,7 +54,7 @@ class RestoresOverWhatIsThere(Wrong):
         await super().restore(thread_id, lines)
 
 
-@caught_by("messages", 30)
+@caught_by("messages", 31)
 class ExportsTheNewestFirst(Wrong):
     async def export(self, thread_id: str, after: str | None, limit: int) -> Sequence[bytes]:
         return (await super().export(thread_id, after, limit))[::-1]
@@ -60,3 +62,31 @@ class ExportsTheNewestFirst(Wrong):
 
 def _content(body: MessageRequest) -> object:
     return Message.of(body, id="msg_1", thread_id="t", created_at=1).content
+
+
+@caught_by("messages", 30)
+class ADictionaryOfTheModule(Wrong):
+    """Every app of the process finds all of it there, and no other process anything."""
+
+    in_memory = False
+
+
+@caught_by("messages", 30)
+class WrittenWhenItIsClosed(Wrong):
+    """Puts what it has into a file in the end only."""
+
+    in_memory = False
+
+    async def __aenter__(self) -> Any:
+        for line in self.file.read_text("utf-8").splitlines() if self.file.exists() and not self._threads else ():
+            await self.put(Message.model_validate_json(line))
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        kept = (one for thread in self._threads for one in self.stored(thread))
+        self.file.write_text("".join(f"{one.model_dump_json()}\n" for one in kept), "utf-8")
+
+    @property
+    def file(self) -> Path:
+        return Path(self._jan.root, "messages.jsonl")

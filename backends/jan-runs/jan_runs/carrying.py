@@ -215,6 +215,7 @@ class Carrying:
                 if self._own is None:
                     self._own = await tools_here(self._toolbox, run)
                 asked = await self._asking.ask(run, self._notes, self._limit(), self._own)
+            await self._record.changed()
             beginning.soon()
             with self.interrupt.waiting():
                 finish = await self._answer.read(asked)
@@ -262,7 +263,8 @@ class Carrying:
         self._answer = self._next()
         if (context := call.current()) is not None:
             context.prompt_tokens = context.completion_tokens = None
-        return await out.go(self._toolbox, self.interrupt)
+        # An own run goes on with its effects once it is asked for more.
+        return await out.go(self._toolbox, self.interrupt, soon=self._asking is not self._toolbox)
 
     async def _end(self, over: Over) -> None:
         """End the run, and with it the step and the message it is at."""

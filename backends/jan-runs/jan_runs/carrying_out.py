@@ -1,7 +1,8 @@
 """What follows from an answer that calls tools: those of the assistant's own are carried out here, one after another.
 
 That a call begins is stored, durably, before it does. So whoever finds the run after a crash knows which call may have
-had its effect, and makes none of them twice. The client is asked for what is left, once these are done.
+had its effect, and makes none of them twice. What came of the last one is stored while the model is asked for more, and
+before anything of that is told. The client is asked for what is left, once these are done.
 """
 
 from __future__ import annotations
@@ -40,12 +41,14 @@ class CarryingOut:
         """
         await self._record.change(self._edit)
 
-    async def go(self, toolbox: Toolbox, interrupt: Interrupt) -> bool:
+    async def go(self, toolbox: Toolbox, interrupt: Interrupt, *, soon: bool) -> bool:
         """Carry out the calls that are to be carried out here.
 
         Args:
             toolbox: does it.
             interrupt: the wish that the run be cancelled; it ends the call.
+            soon: the last output need not be stored when this returns; `Record.changed` waits for it. Where the process
+                ends by then, the run cannot go on, and the call is not made again.
 
         Returns:
             True where all calls have their outputs, so that the model can go on; False where the run waits.
@@ -60,7 +63,10 @@ class CarryingOut:
                     output = await toolbox.call(self._record.kept.run.assistant_id, one.name, one.arguments)
                 one.output = output
                 told = events.output_delta(self._step_id, index, output)
-                await self._record.change(self._edit, first=[told])
+                if soon and all(other.output is not None for other in self._calls):
+                    self._record.change_soon(self._edit, first=[told])
+                else:
+                    await self._record.change(self._edit, first=[told])
         return all(one.output is not None for one in self._calls)
 
     def _edit(self, kept: KeptRun) -> list[RunEvent]:

@@ -61,6 +61,7 @@ class Record:
         self._jan, self._store, self._feed, self._interrupt = jan, store, feed, interrupt
         self._ids = (kept.run.thread_id, kept.run.id)
         self._keeping: asyncio.Task[None] | None = None
+        self._changing: asyncio.Task[None] | None = None
         self.kept = kept
         self.lasting = True
 
@@ -105,6 +106,24 @@ class Record:
         self.kept, self.lasting = kept, flush
         self._feed.publish(*first, *told)
 
+    def change_soon(self, edit: Callable[[KeptRun], Sequence[RunEvent]], *, first: Sequence[RunEvent] = ()) -> None:
+        """Begin to store a change, and tell it then, as `change` does. `changed` is to be awaited before anything that
+        follows from it is told."""
+        assert self._changing is None
+        self._changing = asyncio.create_task(self.change(edit, first=first))
+
+    async def changed(self) -> None:
+        """Return when what `change_soon` began is stored and told.
+
+        Raises:
+            EndedElsewhere, Interrupted, NotFound, NotStored: as `change`.
+        """
+        changing = self._changing
+        if changing is not None:
+            await asyncio.wait([changing])  # who is cancelled meanwhile does not cancel it
+            self._changing = None
+            await changing
+
     async def put(self, message: Message) -> Message:
         """Store a message in the thread, which must still be there.
 
@@ -139,7 +158,16 @@ class Record:
             self._keeping = asyncio.create_task(self._keep_quietly(so_far))
 
     async def settled(self) -> None:
-        """Return when nothing is being stored that `keep_soon` began."""
+        """Return when nothing is being stored that `keep_soon` or `change_soon` began.
+
+        A change that failed was not made, and is not told: what is stored goes for whatever comes next.
+        """
+        changing = self._changing
+        if changing is not None and changing is not asyncio.current_task():
+            await asyncio.wait([changing])
+            self._changing = None
+            if not changing.cancelled():
+                changing.exception()
         keeping, self._keeping = self._keeping, None
         if keeping is not None:
             await keeping

@@ -274,3 +274,40 @@ async def test_a_call_that_goes_on_beyond_the_runs_time_ends_with_it(tmp_path: P
         told = story(await talk.events())
     assert told.statuses == ["queued", "in_progress", "expired"]
     assert [one["status"] for one in told.steps.values()] == ["expired"]
+
+
+async def held_up(talk: Talk, output: str, error: OSError | None = None) -> list[Any]:
+    """The events of a run whose store takes in an output only once the engine is asked for more, or not at all."""
+    store: Any = talk.stored._store
+
+    async def wait(kept: KeptRun) -> None:
+        if output in kept.model_dump_json() and len(talk.engine.asked) < 3:
+            async with asyncio.timeout(60):
+                while len(talk.engine.asked) < 2:
+                    await asyncio.sleep(0.001)
+            for _ in range(50):
+                await asyncio.sleep(0)
+            if error is not None:
+                raise error
+
+    store.before_write = wait
+    await talk.say(calls(("double", {"n": 21})))
+    return await talk.events()
+
+
+async def test_the_model_goes_on_while_the_output_is_stored_and_is_told_after_it(talk: Talk, tmp_path: Path) -> None:
+    write(tmp_path)
+    async with talk:
+        events = await held_up(talk, '"output":"42"')
+    assert events[-1].data.status == "completed"
+    told = names(events)
+    assert told.index("thread.run.step.completed") < told.index("thread.message.created")
+
+
+async def test_what_the_model_says_to_an_output_that_cannot_be_stored_is_not_told(talk: Talk, tmp_path: Path) -> None:
+    write(tmp_path)
+    async with talk:
+        with pytest.raises(OSError, match="no room"):
+            await held_up(talk, '"output":"42"', OSError("no room"))
+        assert len(talk.engine.asked) == 2
+        assert await talk.answers() == []

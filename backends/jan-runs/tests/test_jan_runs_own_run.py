@@ -157,9 +157,9 @@ async def test_it_asks_the_model_and_the_tokens_count(talk: Talk, tmp_path: Path
         run = await talk.end(await talk.run())
         assert await talk.answers() == [("completed", "one two three "), ("completed", "one ")]
         _, called, said = await talk.steps(run)
-        assert [(one.usage.prompt_tokens, one.usage.completion_tokens) for one in (called, said)] == [(1, 3), (1, 1)]  # type: ignore[union-attr]
+        assert [(one.usage.prompt_tokens, one.usage.completion_tokens) for one in (called, said)] == [(3, 3), (3, 1)]  # type: ignore[union-attr]
         assert run.usage is not None
-        assert (run.usage.prompt_tokens, run.usage.completion_tokens) == (2, 4)
+        assert (run.usage.prompt_tokens, run.usage.completion_tokens) == (6, 4)
 
 
 async def test_it_may_do_what_the_caller_may_but_not_run_in_its_own_thread(talk: Talk, tmp_path: Path) -> None:

@@ -6,13 +6,20 @@ Each function is one promise; the endpoints have it under numbers of their own.
 from __future__ import annotations
 
 import asyncio
+import time
+from contextlib import aclosing
 
 from jan_core.testing.contract.answers_case import AnswersCase, counts
-from jan_core.testing.contract.case import holds, same, settled, written
+from jan_core.testing.contract.case import Broken, holds, same, settled, written
 from jan_core.testing.contract.grammar import stream_keeps_grammar
+from jan_core.testing.contract.ticking import HELD_UP, TICK, held_up
 
 MOST = 200
 """Tokens of an answer that is broken off."""
+LOOKED_AT = 0.8
+"""Seconds for which an answer is looked at while it is written."""
+TRIES = 3
+"""How often the loop has to be held up: once may have been the machine."""
 
 
 async def no_id_comes_twice(case: AnswersCase) -> None:
@@ -153,3 +160,35 @@ async def the_call_is_told(case: AnswersCase) -> None:
     body = await case.body(case.long, max_tokens=6, stream=True)
     _, context = await case.streamed(f"{name}.create_stream", body)
     same("the call's tokens, of a stream", (context.prompt_tokens, context.completion_tokens), counted)
+
+
+async def the_loop_goes_on(case: AnswersCase) -> None:
+    """Look at the event loop while a stream is read, and while a reply is waited for."""
+    await case.answer(case.long, max_tokens=1)  # by now a model is loaded, and what answers is imported
+    name = case.tested.name
+
+    async def stream() -> None:
+        until = time.monotonic() + LOOKED_AT
+        async with aclosing(await case.begun(case.endless, max_tokens=MOST)) as events:  # type: ignore[type-var]
+            try:
+                async with asyncio.timeout(LOOKED_AT):
+                    async for _ in events:
+                        if time.monotonic() > until:
+                            break
+            except TimeoutError:
+                pass
+
+    async def plain() -> None:
+        body = await case.body(case.endless, max_tokens=MOST)
+        await case.given_up(case.ask(f"{name}.create", body), LOOKED_AT)
+
+    for what, work in (("a stream is read", stream), ("a reply is waited for", plain)):
+        behind = await held_up(work)
+        for _ in range(TRIES - 1):
+            if behind >= HELD_UP:
+                behind = await held_up(work)
+        if behind >= HELD_UP:
+            raise Broken(
+                f"while {what}, the event loop stood still for {behind * TICK:.1f} seconds: what takes its time goes "
+                "into a thread or a process of its own"
+            )

@@ -201,3 +201,31 @@ class ChatContract(ChatStreaming, ChatRefusing):
         told = await case.told(self.long, stop=never)
         same("with stop strings that only begin", (told.text, told.finish_reason), (text, choice["finish_reason"]))
         same("the same in one reply", (await case.answer(self.long, stop=never))["choices"], whole["choices"])
+
+    @clause
+    async def test_31_every_message_is_read(self, case: ChatCase) -> None:
+        """All messages are read, not only the last: `usage.prompt_tokens` grows with each, and with what it says."""
+        few, many = "hello", "hello hello hello hello hello hello hello hello"
+        turns = [("system", "You are brief."), ("user", few), ("assistant", few), ("user", few)]
+        said = [{"role": role, "content": text} for role, text in turns]
+        whole = await self._read(case, said)
+        # With the instructions each time: a template may put others in the place of those that are not there.
+        for without in (said[:2], [said[0], said[3]]):
+            holds(
+                await self._read(case, without) < whole,
+                f"the {len(said)} messages {said} are as many tokens as {without} alone, {whole}: "
+                "all messages of a conversation are read",
+            )
+        for number, (role, text) in enumerate(turns):
+            longer = [*said[:number], {"role": role, "content": f"{text} {many}"}, *said[number + 1 :]]
+            holds(
+                await self._read(case, longer) > whole,
+                f"the message {number} of {longer} is read as {text!r} is, as {whole} tokens in all",
+            )
+
+    async def _read(self, case: ChatCase, said: list[dict[str, str]]) -> int:
+        """The tokens of a prompt, by turns of a reply and of a stream."""
+        plain = counts((await case.answer(said, max_tokens=1)).get("usage"))
+        chunks = await case.chunks(said, usage=True, max_tokens=1)
+        same("usage, in the stream", counts(chunks[-1].get("usage")), plain)
+        return int(plain["prompt_tokens"])

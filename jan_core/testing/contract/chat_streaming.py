@@ -55,3 +55,8 @@ class ChatStreaming(OfChat):
     async def test_25_the_call_is_told_its_tokens(self, case: ChatCase) -> None:
         """The call is told the tokens that were read and written, as in `usage`, whether or not that is asked for."""
         await answers.the_call_is_told(case)
+
+    @clause
+    async def test_32_others_go_on_meanwhile(self, case: ChatCase) -> None:
+        """While an answer is written, plain or as a stream, the event loop goes on: nobody else is held up by it."""
+        await answers.the_loop_goes_on(case)

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 PATIENCE = 60.0
 """Seconds after which a clause counts as hanging."""
 PROVEN, REFUSED, NEWER = "proven", "refused", "newer"
+PLUGIN = "jan_core.testing.plugin"
+"""What sees to it, in a run of pytest, that no clause is dropped."""
+SWITCHED_OFF = (
+    "pytest runs without the plugin jan-contracts, which sees to it that no clause is dropped. Take "
+    "`-p no:jan-contracts` out of addopts, or PYTEST_DISABLE_PLUGIN_AUTOLOAD out of the environment."
+)
 FIRST = "0.1"
 """The version of jan-core whose contracts were the first."""
 
@@ -50,6 +56,7 @@ class Clause:
         title: the promise in a sentence, the first line of its docstring.
         optional: the operation that it is about, where an implementation may leave that out.
         since: the minor version of jan-core that it came with.
+        stored: whether it is about what outlives a process.
         check: proves it.
     """
 
@@ -58,6 +65,7 @@ class Clause:
     title: str
     optional: str | None
     since: str
+    stored: bool
     check: Callable[[Any, Any], Awaitable[None]]
 
 
@@ -72,8 +80,10 @@ class Newer(AssertionError):
 @overload
 def clause(check: Callable[..., Any], /) -> Any: ...
 @overload
-def clause(*, optional: str | None = None, since: str = FIRST) -> Callable[[Callable[..., Any]], Any]: ...
-def clause(check: Any = None, /, *, optional: str | None = None, since: str = FIRST) -> Any:
+def clause(
+    *, optional: str | None = None, since: str = FIRST, stored: bool = False
+) -> Callable[[Callable[..., Any]], Any]: ...
+def clause(check: Any = None, /, *, optional: str | None = None, since: str = FIRST, stored: bool = False) -> Any:
     """Declare a clause: `async def test_07_what_it_is_about(self, case)` becomes a test that pytest collects.
 
     Args:
@@ -83,22 +93,26 @@ def clause(check: Any = None, /, *, optional: str | None = None, since: str = FI
         since: the minor version of jan-core that the clause comes with, such as `0.2`. It binds the modules whose
             requirement on jan-core begins there or later. For an older one it is run all the same; where it does not
             hold it counts as newer, and does not fail the run.
+        stored: True: it is about what outlives a process. An implementation that says it is `in_memory` does not do
+            that, and the clause counts as refused.
 
     Raises:
         TypeError: the name has no number, or there is no docstring.
     """
     if check is None:
-        return lambda method: clause(method, optional=optional, since=since)  # type: ignore[call-overload]
+        return lambda method: clause(method, optional=optional, since=since, stored=stored)  # type: ignore[call-overload]
     if sys.flags.optimize > 1:
         raise TypeError("Python runs with -OO, which drops docstrings, and clauses have their promises there")
     match = _NAME.fullmatch(check.__name__)
     if match is None or not check.__doc__:
         raise TypeError(f"a clause is named test_07_… and says its promise in its docstring; {check.__name__} does not")
-    made = Clause(int(match[1]), check.__name__, check.__doc__.strip().splitlines()[0], optional, since, check)
+    made = Clause(int(match[1]), check.__name__, check.__doc__.strip().splitlines()[0], optional, since, stored, check)
 
     proving = prove  # as it is now: nobody puts another one in its place later
 
     def test(self: Contract, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+        if PLUGIN not in sys.modules:
+            raise AssertionError(SWITCHED_OFF)
         try:
             record_property("jan_clause_outcome", proving(self, made, tmp_path))
         except Newer as newer:
@@ -254,7 +268,8 @@ def prove(contract: Contract, made: Clause, folder: Path) -> str:
         folder: an empty folder.
 
     Returns:
-        `PROVEN`; or `REFUSED`, where it is about an optional operation that the implementation rightly refuses.
+        `PROVEN`; or `REFUSED`, where it is about an optional operation that the implementation rightly refuses, or
+        about what outlives a process, and the implementation says that it keeps nothing so.
 
     Raises:
         AssertionError: it does not hold; `Newer`, where the module was built before there was this clause.
@@ -292,6 +307,8 @@ def _kept(contract: Contract) -> Lasting:
 
 
 async def _outcome(contract: Contract, made: Clause, case: Case) -> str:
+    if made.stored and case.tested.in_memory:
+        return REFUSED
     if made.optional is None or case.tested.supports(made.optional):
         try:
             await made.check(contract, case)

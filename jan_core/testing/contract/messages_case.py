@@ -15,6 +15,8 @@ from jan_core.testing.contract.case import Broken, Case, same, segment, written
 from jan_core.testing.contract.clauses import Contract
 from jan_core.testing.contract.watch import Watch
 from jan_core.testing.contract.watch_objects import MessagesWatch, MessageWatch
+from jan_core.testing.elsewhere import Failed, read_elsewhere
+from jan_core.testing.wired import built_by
 from jan_core.validation import parse_query
 
 
@@ -30,6 +32,23 @@ class MessagesCase(Case):
         """See `Case`."""
         for thread in first._threads:
             await self.ask("threads.put", thread)
+
+    async def in_another_process(self, thread: str) -> list[dict[str, Any]]:
+        """The messages of a thread, oldest first, as a process answers them that has only the storage.
+
+        Where `make` builds its app by other means than `app`, it is a second app in this process that answers.
+        """
+        how = built_by(self.jan)
+        if how is None:
+            async with self.again() as other:
+                return await other.all(thread)
+        path = f"/threads/{segment(thread)}/messages?order=asc&limit=100"
+        try:
+            ((status, told),) = await read_elsewhere(how, [path], [written(one) for one in self._threads])
+        except Failed as error:
+            raise Broken(f"another process could not open the same storage: {error}") from error
+        same("the status in another process", status, 200)
+        return list(told["data"])
 
     async def thread(self) -> str:
         """The id of a new thread."""

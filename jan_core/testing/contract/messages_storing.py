@@ -45,6 +45,19 @@ class MessagesStoring(OfMessages):
         async with case.again() as other:
             same("opened once more", await other.all(thread), made)
 
+    @clause(stored=True)
+    async def test_30_another_process_reads_it(self, case: MessagesCase) -> None:
+        """What was answered is read by a process of its own, while this one has it open, and when it is closed."""
+        thread = await case.thread()
+        made = [await case.say(thread, f"{number}", metadata={"n": f"{number}"}) for number in range(2)]
+        same("the messages, in another process", await case.in_another_process(thread), made)
+        async with case.again() as other:
+            made.append(await other.say(thread, "from an app that is closed then"))
+            changed = MessageUpdate(metadata={"x": "y"})
+            made[0] = written(await other.ask("messages.update", thread, made[0]["id"], changed))
+            await other.ask("messages.delete", thread, made.pop(1)["id"])
+        same("after changes, in another process", await case.in_another_process(thread), made)
+
     @clause
     async def test_19_writers_at_once_lose_nothing(self, case: MessagesCase) -> None:
         """Writers at once lose and double nothing, each one's order is kept, and readers see all that was answered."""
@@ -266,7 +279,7 @@ class MessagesStoring(OfMessages):
         await case.refused(NotFound, "messages.repeated", thread, once, **expected)
 
     @clause(optional="restore")
-    async def test_30_what_is_exported_is_restored_with_all_that_it_has(self, case: MessagesCase) -> None:
+    async def test_31_what_is_exported_is_restored_with_all_that_it_has(self, case: MessagesCase) -> None:
         """`export` gives lines that `restore` stores elsewhere, in order, also fields that the API does not know."""
         thread, other = await case.thread(), await case.thread()
         for number in range(5):

@@ -10,7 +10,7 @@ from typing import Any
 
 from jan_core.errors import NotFound
 from jan_core.schemas.runs import RunRequest, ThreadRunRequest
-from jan_core.testing.contract.case import Broken, holds, same
+from jan_core.testing.contract.case import Broken, holds, meanwhile, same
 from jan_core.testing.contract.clauses import clause
 from jan_core.testing.contract.objects_case import body_of
 from jan_core.testing.contract.run_grammar import ENDS, message_stands, story
@@ -91,10 +91,10 @@ class RunsBreaking(OfRuns):
         async with case.again() as other:
             for one in (other, case):
                 thread = await case.thread(LONG)
-                listening = asyncio.create_task(case.hear(thread))
-                run = await _saying(case, thread)
-                await one.cancel(thread, run)
-                heard = await listening
+                async with meanwhile(case.hear(thread)) as listening:
+                    run = await _saying(case, thread)
+                    await one.cancel(thread, run)
+                    heard = await listening
                 same("the statuses", heard.statuses, ["queued", "in_progress", "cancelling", "cancelled"])
 
     @clause

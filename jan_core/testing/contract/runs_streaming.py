@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from jan_core.schemas.runs import RunRequest
-from jan_core.testing.contract.case import holds, same, settled
+from jan_core.testing.contract.case import holds, meanwhile, same, settled
 from jan_core.testing.contract.clauses import clause
 from jan_core.testing.contract.objects_case import body_of
 from jan_core.testing.contract.run_grammar import Story, story
@@ -72,10 +72,10 @@ class RunsStreaming(OfRuns):
         same("the events without an answer", heard.names, [*_PLAIN[:3], "thread.run.failed"])
         for _ in range(2):
             thread = await case.thread(LONG)
-            listening = asyncio.create_task(case.heard(thread))
-            run = await _begun(case, thread)
-            await case.cancel(thread, run)
-            heard = story(await listening)
+            async with meanwhile(case.heard(thread)) as listening:
+                run = await _begun(case, thread)
+                await case.cancel(thread, run)
+                heard = story(await listening)
             same("the statuses", heard.statuses, ["queued", "in_progress", "cancelling", "cancelled"])
             wanted = [one.format("cancelled") for one in broken]
             rest = [name for name in heard.names if name != "thread.run.cancelling"][-3:]
@@ -126,10 +126,8 @@ class RunsStreaming(OfRuns):
             await case.ended(thread, told[0].data.id)
             same("the answer", (await case.texts(thread))[1], "abcd")
         thread = await case.thread(script(say=["a", "b", "c", "d"], rate=50))
-        listening = asyncio.create_task(case.listened("runs.create_stream", thread, body))
-        run_id = await _begun(case, thread)
-        listening.cancel()
-        await asyncio.wait({listening})
+        async with meanwhile(case.listened("runs.create_stream", thread, body)):
+            run_id = await _begun(case, thread)
         await case.ended(thread, run_id)
         same("the answer without a listener", (await case.texts(thread))[1], "abcd")
 

