@@ -124,12 +124,12 @@ class RunStore(ABC):
 
     @abstractmethod
     async def left(self) -> Sequence[tuple[str, str]]:
-        """Thread id and run id of every run that has not ended, also of those that somebody carries on.
+        """Thread id and run id of every run that has not ended.
 
-        One that waits for its client need not be named before it is `states.overdue`: it is asked again and again, and
-        of those there may be thousands. It is durable as the runs themselves, and its cost grows with the runs that
-        have not ended, not with what is stored. It may name a run that has ended or is gone, once: reading or changing
-        that run makes it forget it.
+        One that waits for its client need not be named before it is `states.overdue`, nor one that somebody carries
+        on as long as that process lives: it is asked again and again, and of those there may be thousands. It is
+        durable as the runs themselves, and its cost grows with the runs that have not ended, not with what is stored.
+        It may name a run that has ended or is gone, once: reading or changing that run makes it forget it.
         """
 
     @abstractmethod
