@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from jan_postgresql import Postgresql
 from jan_postgresql.replies import KEEP, kept_reply, sweep
@@ -44,6 +44,8 @@ class RunsPostgresql(RunStore):
     Args:
         jan: gives the database.
     """
+
+    left_seconds: ClassVar[float | None] = 1.0
 
     def __init__(self, jan: Jan) -> None:
         self._database = jan.backend(Postgresql)
