@@ -144,18 +144,14 @@ class Answers:
         return unfinished
 
     async def _list(self, proceed: Proceed, thread_id: str, query: MessagesQuery) -> MessagePage:
-        said = await self._said(thread_id)
+        unfinished = await self._jan.runs.unfinished(thread_id)
         page: MessagePage
-        if said is not None:
+        if unfinished is not None and (said := unfinished.message) is not None:
             newest: MessagePage = await proceed(thread_id, _asked(query, order="desc", limit=1))
             if newest.first_id != said.id:
                 return await _Listing(proceed, thread_id, query, said, newest).page()
         page = await proceed(thread_id, query)
         return page
-
-    async def _said(self, thread_id: str) -> Message | None:
-        unfinished = await self._jan.runs.unfinished(thread_id)
-        return unfinished.message if unfinished is not None else None
 
 
 class _Listing:

@@ -23,11 +23,11 @@ from jan_core.validation import parse, parse_query
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from jan_core.schemas.base import Request
+
 log = logging.getLogger("jan")
 
-WATCH_AFTER = 0.05
-"""Seconds a plain operation may take before its client is watched."""
-
+_FLAT = (str, int, float, type(None))
 _JSON = (b"content-type", b"application/json")
 _STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -71,9 +71,16 @@ async def read_body(receive: Receive) -> bytes | None:
 
 
 @lru_cache(64)
-def _pairs(query: bytes) -> tuple[tuple[str, str], ...]:
+def _parsed(model: type[Request], query: bytes) -> tuple[Request, bool]:
     # Kept for those that clients send again and again; a server's limits keep each of them below 64 KB.
-    return tuple(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    found = parse_query(model, dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)))
+    return found, all(isinstance(value, _FLAT) for value in vars(found).values())
+
+
+def _parameters(model: type[Request], query: bytes) -> Request:
+    """The checked parameters of a query string, which whoever gets them may change."""
+    found, flat = _parsed(model, query)
+    return found.model_copy(deep=not flat)
 
 
 class OperationRoute:
@@ -168,7 +175,7 @@ class _Exchange:
         if reserved and not reserved.isdisjoint(arguments.values()):
             raise not_found(self.scope)
         if types.query is not None:
-            arguments["query"] = parse_query(types.query, dict(_pairs(self.scope["query_string"])))
+            arguments["query"] = _parameters(types.query, self.scope["query_string"])
         context = call.current()
         for name, value in self.scope["headers"]:
             if name == b"idempotency-key" and context is not None:
@@ -185,7 +192,8 @@ class _Exchange:
         return arguments
 
     async def _plain(self, operation: Operation, arguments: dict[str, Any]) -> None:
-        self.watch = Watch(self.receive, self.task, WATCH_AFTER)
+        self.watch = Watch(self.receive, self.task)
+        self.route.under_way.slow.add(self.watch)
         try:
             reply = await getattr(self.route.endpoint, operation.name)(**arguments)
         finally:
@@ -195,7 +203,8 @@ class _Exchange:
     async def _stream(self, operation: Operation, arguments: dict[str, Any]) -> None:
         item = operation.types().item
         self.named = isinstance(item, type) and issubclass(item, NamedEvent)
-        self.watch = Watch(self.receive, self.task, 0)
+        self.watch = Watch(self.receive, self.task)
+        self.watch.begin()
         send, frame = self.send, sse.frame
         async with AsyncExitStack() as stack:
             stack.callback(self.watch.close)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import secrets
 import sys
 import time
@@ -65,7 +66,7 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
-        context = Call("req_" + secrets.token_hex(12))
+        context = Call(f"req_{_chance.getrandbits(96):024x}")
         if (inside := call.inside(scope)) is not None:
             context.key_name = inside.key_name
         call.enter(context)
@@ -114,6 +115,8 @@ _quoted = lru_cache(256)(json.dumps)
 """A route as JSON: there are as many as operations."""
 _OF_CALL = ("model", "prompt_tokens", "completion_tokens", "key_name")
 _second: tuple[int, str] = (0, "")
+_chance = random.Random(secrets.randbits(256))
+"""For ids that need not be secret: asking the system for each would cost more than all else that is done with them."""
 
 
 def _clock() -> str:
@@ -130,6 +133,7 @@ class UnderWay:
 
     def __init__(self) -> None:
         self.stopping = False
+        self.slow = Slow()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def stop(self) -> None:
@@ -151,23 +155,24 @@ class UnderWay:
 
 
 class Watch:
-    """Cancels a request's task when its client goes away; ASGI servers do not.
+    """Cancels a request's task when its client goes away, from `begin` to `close`; ASGI servers do not.
 
     Args:
         receive: the request's ASGI `receive`, whose body has been read.
         task: the task to cancel.
-        after: seconds before the watching begins: an operation that is quicker costs one timer and no task.
     """
 
-    def __init__(self, receive: Receive, task: asyncio.Task[Any], after: float) -> None:
+    def __init__(self, receive: Receive, task: asyncio.Task[Any]) -> None:
         self.gone = False
         self._receive = receive
         self._task = task
         self._watcher: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(after, self._begin)
+        self._closed = False
 
-    def _begin(self) -> None:
-        self._watcher = asyncio.get_running_loop().create_task(self._wait())
+    def begin(self) -> None:
+        """Watch from now on, unless it is closed already."""
+        if not self._closed:
+            self._watcher = asyncio.get_running_loop().create_task(self._wait())
 
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -177,6 +182,37 @@ class Watch:
 
     def close(self) -> None:
         """Stop watching."""
-        self._timer.cancel()
+        self._closed = True
         if self._watcher is not None and not self.gone:
             self._watcher.cancel()
+
+
+class Slow:
+    """Begins the watches of requests that last: one timer for all, since most requests are over long before.
+
+    Args:
+        tick: seconds. A watch begins after one to two of them.
+    """
+
+    def __init__(self, tick: float = 0.025) -> None:
+        self._tick = tick
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._new: list[Watch] = []
+        self._older: list[Watch] = []
+
+    def add(self, watch: Watch) -> None:
+        """Begin a watch later, unless it is closed by then."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:  # no timer is running, or it was one of a loop that has ended
+            self._loop, self._older = loop, []
+            loop.call_later(self._tick, self._look)
+        self._new.append(watch)
+
+    def _look(self) -> None:
+        for watch in self._older:
+            watch.begin()
+        self._older, self._new = self._new, []
+        if self._older and self._loop is not None:
+            self._loop.call_later(self._tick, self._look)
+        else:
+            self._loop = None

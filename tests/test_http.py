@@ -18,6 +18,7 @@ from jan_core.inprocess import client
 from jan_core.refusal import Refusal
 from jan_core.requests import UnderWay
 from jan_core.schemas.chat import ChatCompletionRequest
+from jan_core.schemas.threads import ThreadsQuery
 from jan_core.testing.memory import ModelsInMemory
 from jan_core.testing.scripted import ScriptedChat
 from jan_core.testing.wired import CONVERSATIONS, SCRIPTED, wired
@@ -370,3 +371,23 @@ def test_two_endpoints_on_one_path_refuse_the_start() -> None:
         kernel.routes({"models": ModelsInMemory(), "others": other, "chat": ScriptedChat()}, UnderWay())
     assert caught.value.asked == "the endpoints models and others"
     assert isinstance(ScriptedChat(), Chat)
+
+
+@pytest.mark.anyio
+async def test_what_a_plugin_does_to_a_query_is_not_there_when_it_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, Any]] = []
+
+    async def spoil(proceed: Any, query: ThreadsQuery) -> Any:
+        seen.append(query.model_dump())
+        query.limit = 1
+        assert query.metadata is not None
+        query.metadata["a"] = "spoilt"
+        return await proceed(query)
+
+    named = plugins(monkeypatch, "wrap_threads", spoil={"list": spoil})
+    async with wired(tmp_path, modules=CONVERSATIONS, plugins=named) as jan, client(jan) as http:
+        for _ in range(3):
+            await http.get("threads?limit=7&metadata[a]=b")
+    assert [(one["limit"], one["metadata"]) for one in seen] == [(7, {"a": "b"})] * 3

@@ -10,7 +10,7 @@ import pytest
 from jan_core import call
 from jan_core.asgi import create_app
 from jan_core.inprocess import AppTransport, client
-from jan_core.requests import CLIENT_LEFT, Lines, RequestLog, UnderWay, Watch
+from jan_core.requests import CLIENT_LEFT, Lines, RequestLog, Slow, UnderWay, Watch
 from jan_core.testing.wired import wired
 from tests.parts import chat_body, plugins, until
 
@@ -209,9 +209,10 @@ async def test_a_watch_cancels_its_task_when_the_client_leaves_and_never_after_i
     messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     for closes in (False, True):
         task = asyncio.create_task(asyncio.Event().wait())
-        watch = Watch(messages.get, task, 0)
+        watch = Watch(messages.get, task)
         if closes:
             watch.close()
+        watch.begin()
         await messages.put({"type": "http.request", "body": b"", "more_body": False})
         await messages.put({"type": "http.disconnect"})
         for _ in range(20):  # turns of the loop: everything here happens at once
@@ -219,6 +220,45 @@ async def test_a_watch_cancels_its_task_when_the_client_leaves_and_never_after_i
         assert (watch.gone, task.cancelled()) == (not closes, not closes)
         task.cancel()
         await asyncio.wait({task})
+
+
+@pytest.mark.anyio
+async def test_what_lasts_is_watched_and_what_is_over_by_then_is_not() -> None:
+    slow = Slow(0.001)
+    for _ in range(2):  # the second time its timer has run out
+        gone: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        gone.put_nowait({"type": "http.disconnect"})
+        tasks = [asyncio.create_task(asyncio.Event().wait()) for _ in range(3)]
+        watches = [Watch(gone.get, task) for task in tasks]
+        for watch in watches:
+            slow.add(watch)
+        watches[1].close()
+        await asyncio.wait(tasks, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+        assert [watch.gone for watch in watches] == [True, False, False]
+        for watch, task in zip(watches, tasks, strict=True):
+            watch.close()
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+def test_another_loop_is_no_hindrance() -> None:
+    slow = Slow(0.001)
+
+    async def left(begins: bool) -> bool:
+        gone: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        gone.put_nowait({"type": "http.disconnect"})
+        task = asyncio.create_task(asyncio.Event().wait())
+        watch = Watch(gone.get, task)
+        slow.add(watch)
+        if begins:
+            await asyncio.wait([task], timeout=60)
+        watch.close()
+        task.cancel()
+        await asyncio.wait([task])
+        return watch.gone
+
+    assert asyncio.run(left(False)) is False  # the loop ends before its timer does
+    assert asyncio.run(left(True)) is True
 
 
 @pytest.mark.anyio

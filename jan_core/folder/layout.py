@@ -68,7 +68,7 @@ class Layout:
         Raises:
             InvalidRequest: the id cannot be a name; code `invalid_id`.
         """
-        path = self._threads_slash + check_name(thread_id, param="thread_id")
+        path = self.new_thread_folder(thread_id)
         if is_folder(path):
             return path
         for home in self.homes()[1:]:
@@ -76,6 +76,14 @@ class Layout:
             if is_folder(other):
                 return other
         return path
+
+    def new_thread_folder(self, thread_id: str) -> str:
+        """Where a thread lies whose folder is in the root's `threads/`: the first that counts, looked for or not.
+
+        Raises:
+            InvalidRequest: the id cannot be a name; code `invalid_id`.
+        """
+        return self._threads_slash + check_name(thread_id, param="thread_id")
 
     def assistant_folder(self, assistant_id: str) -> str:
         """The folder of an assistant.

@@ -54,7 +54,9 @@ class Lists:
         """The files of which it is not known what the disk holds; the next write replaces them."""
         self._began = time.time()
 
-    def read(self, path: str, lock: str, look: Callable[[ListView], T], *, at_once: bool = False) -> T:
+    def read(
+        self, path: str, lock: str, look: Callable[[ListView], T], *, at_once: bool = False, there: bool = False
+    ) -> T:
         """Look at a list.
 
         It sees at least what had been written when it was called. Where an append broke off, the file is put in order.
@@ -64,6 +66,7 @@ class Lists:
             lock: the name of the file's lock.
             look: looks, and returns what it saw; it may be called several times.
             at_once: raise `BlockingIOError` rather than wait for a disk or a lock, or read much: for the event loop.
+            there: raise `FileNotFoundError` where there is none, rather than look at an empty list.
 
         Raises:
             Damaged: it is no file.
@@ -72,7 +75,7 @@ class Lists:
         """
         for _ in range(_LOOKS):
             try:
-                return self._look(path, look, at_once)
+                return self._look(path, look, at_once, there)
             except Astray:
                 # Mostly a write that has just begun, or has just ended.
                 continue
@@ -101,10 +104,12 @@ class Lists:
         with self.locks.hold(lock):
             yield Change(self, path)
 
-    def _look(self, path: str, look: Callable[[ListView], T], at_once: bool) -> T:
+    def _look(self, path: str, look: Callable[[ListView], T], at_once: bool, there: bool = False) -> T:
         try:
             descriptor = DISK.open(path)
         except FileNotFoundError:
+            if there:
+                raise
             return look(ScannedView(Scanned(), self.names))
         try:
             found = _checked(path, descriptor)

@@ -7,6 +7,7 @@ purpose: many look the same, and file systems disagree about which spellings of 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from jan_core.errors import InvalidRequest
 
@@ -24,6 +25,11 @@ _SHOWN = 60
 
 def is_name(name: str) -> bool:
     """True where `check_name` returns; for listings, which pass over what is not a name."""
+    return len(name) <= LONGEST_NAME and _is_name(name)
+
+
+@lru_cache(4096)  # each request asks several times of the same few
+def _is_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None and _DEVICE.fullmatch(name) is None
 
 

@@ -16,6 +16,7 @@ from pydantic_core import from_json
 from jan_core.folder.calls import DISK
 from jan_core.folder.elements import BETWEEN, HEAD, TAIL, Scanned
 
+_TAIL_BREAKS = TAIL.count(b"\n")
 WINDOW = 1 << 14
 """Bytes at the end of a list that are read at once: the newest twenty messages, mostly."""
 BLOCK = 1 << 18
@@ -210,15 +211,13 @@ class LinesView(ListView):
 
     def newest(self, count: int) -> tuple[bytes, bool] | None:
         """See `ListView`."""
-        window, cut = self._window, len(self._window) - len(TAIL)
-        for _ in range(count):
-            # In Jan's layout it ends a line and stands nowhere else; a single byte is found the quickest.
-            cut = window.rfind(b"\n", 0, cut)
-            if cut < 0:
-                return None
-            if cut < len(HEAD) and not self._from:
-                return window[len(HEAD) : -len(TAIL)], True
-        return window[cut + 1 : -len(TAIL)], False
+        # In Jan's layout a line break stands in front of each element, and nowhere else but in the tail.
+        before, *lines = self._window.rsplit(b"\n", count + _TAIL_BREAKS)
+        if len(lines) < count + _TAIL_BREAKS and self._from:
+            return None
+        if len(before) < len(HEAD) and not self._from:
+            return self._window[len(HEAD) : -len(TAIL)], True
+        return self._window[len(before) + 1 : -len(TAIL)], False
 
     def newest_first(self, before: Element | None = None, *, holding: Holding = ()) -> Iterator[Element]:
         """See `ListView`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from jan_core.schemas.base import Reply, Request, optional
@@ -210,7 +210,7 @@ class Message(Reply):
     """When it broke off, in Unix seconds."""
     role: Role
     """Who said it."""
-    content: list[MessagePart]
+    content: list[SerializeAsAny[MessagePart]]
     """Texts and images, in order."""
     assistant_id: str | None = None
     """The assistant that said it."""

@@ -46,6 +46,7 @@ T = TypeVar("T")
 
 FILE = "messages.json"
 """The name of the file, in the thread's folder."""
+_SLASH_FILE = os.sep + FILE
 WRITERS = 16
 """Threads that write, at most; each waits for the disk most of the time."""
 READERS = 4
@@ -266,12 +267,17 @@ class MessagesJson(Messages):
         return await self._write(thread_id, work)
 
     async def _read(self, thread_id: str, look: Callable[[str, ListView], T]) -> T:
-        path = self._path(thread_id)
-        read = partial(self._lists.read, path, thread_id, partial(look, path))
         with answered(f"The messages of the thread {thread_id!r} cannot be read"):
+            # Mostly they are where those of a new thread would be: then no folder is looked for.
+            path = self._layout.new_thread_folder(thread_id) + _SLASH_FILE
             try:
-                return read(at_once=True)
+                try:
+                    return self._lists.read(path, thread_id, partial(look, path), at_once=True, there=True)
+                except FileNotFoundError:
+                    path = self._path(thread_id)
+                    return self._lists.read(path, thread_id, partial(look, path), at_once=True)
             except BlockingIOError:
+                read = partial(self._lists.read, path, thread_id, partial(look, path))
                 return await asyncio.get_running_loop().run_in_executor(self._readers, read)
 
     async def _write(self, thread_id: str, work: Callable[[], T]) -> T:

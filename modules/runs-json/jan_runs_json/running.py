@@ -70,8 +70,8 @@ class RunningNotes:
             Unread: it would have to.
         """
         path = self._slash + thread_id
-        seen = signature(path)
-        if seen is None:
+        # Most threads have none, and no error is made to say so.
+        if not os.access(path, os.F_OK) or (seen := signature(path)) is None:
             self._known.pop(thread_id, None)
             return None
         known = self._known.get(thread_id)
