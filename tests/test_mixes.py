@@ -62,3 +62,33 @@ class TestRunsInTheFolderOfThreadsInPostgresql(RunsContract):
         tables = {"jan-postgresql": {"dsn": dsn_for(tmp_path)}}
         beside = {name: f"{name}-postgresql" for name in ("threads", "messages", "assistants")}
         return self.app(tmp_path, "runs-json", beside=beside, tables=tables)
+
+
+class TestRunsInPostgresqlOfThreadsInTheFolder(RunsContract):
+    def make(self, tmp_path: Path) -> Jan:
+        tables = {"jan-postgresql": {"dsn": dsn_for(tmp_path)}}
+        beside = {name: f"{name}-json" for name in ("threads", "messages", "assistants")}
+        return self.app(tmp_path, "runs-postgresql", beside=beside, tables=tables)
+
+
+class TestRunsAndMessagesInPostgresqlOfThreadsInTheFolder(RunsContract):
+    def make(self, tmp_path: Path) -> Jan:
+        tables = {"jan-postgresql": {"dsn": dsn_for(tmp_path)}}
+        beside = {"threads": "threads-json", "messages": "messages-postgresql", "assistants": "assistants-json"}
+        return self.app(tmp_path, "runs-postgresql", beside=beside, tables=tables)
+
+
+class TestRunsAndThreadsInPostgresqlWithMessagesInTheFolder(RunsContract):
+    def make(self, tmp_path: Path) -> Jan:
+        tables = {"jan-postgresql": {"dsn": dsn_for(tmp_path)}}
+        beside = {"threads": "threads-postgresql", "messages": "messages-json", "assistants": "assistants-postgresql"}
+        return self.app(tmp_path, "runs-postgresql", beside=beside, tables=tables)
+
+
+class TestEverythingInPostgresql(RunsContract):
+    """All wrapped."""
+
+    def make(self, tmp_path: Path) -> Jan:
+        tables = {"jan-postgresql": {"dsn": dsn_for(tmp_path)}}
+        beside = {name: f"{name}-postgresql" for name in ("threads", "messages", "assistants")}
+        return self.app(tmp_path, "runs-postgresql", beside=beside, tables=tables, plugins=AROUND)

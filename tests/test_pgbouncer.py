@@ -28,6 +28,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from conftest import CACHE, alone
 from jan_core.app import Jan
 from jan_core.testing.contract.messages import MessagesContract
+from jan_core.testing.contract.runs import RunsContract
 from jan_core.testing.contract.threads import ThreadsContract
 
 UNPACKED = CACHE / "pgbouncer"
@@ -141,6 +142,13 @@ class TestThreads(ThreadsContract):
     def make(self, tmp_path: Path) -> Jan:
         tables = {"jan-postgresql": {"dsn": through(tmp_path), "direct_dsn": dsn_for(tmp_path)}}
         return self.app(tmp_path, "threads-postgresql", beside={"messages": "messages-postgresql"}, tables=tables)
+
+
+class TestRuns(RunsContract):
+    def make(self, tmp_path: Path) -> Jan:
+        tables = {"jan-postgresql": {"dsn": through(tmp_path)}}
+        beside = {name: f"{name}-postgresql" for name in ("threads", "messages", "assistants")}
+        return self.app(tmp_path, "runs-postgresql", beside=beside, tables=tables)
 
 
 @pytest.mark.anyio

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
     from jan_core.idempotency import Once
@@ -27,7 +27,12 @@ class RunStore(ABC):
     An id that cannot be one is refused by every operation with `InvalidRequest` (`invalid_id`) before it touches
     anything. None of them asks whether the thread exists. What is given and returned belongs to the caller: changing
     it changes nothing that is stored.
+
+    Attributes:
+        left_seconds: how often whoever takes up what others left asks for `left`, in seconds; None leaves that to them.
     """
+
+    left_seconds: ClassVar[float | None] = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -124,12 +129,12 @@ class RunStore(ABC):
 
     @abstractmethod
     async def left(self) -> Sequence[tuple[str, str]]:
-        """Thread id and run id of every run that has not ended, also of those that somebody carries on.
+        """Thread id and run id of every run that has not ended.
 
-        One that waits for its client need not be named before it is `states.overdue`: it is asked again and again, and
-        of those there may be thousands. It is durable as the runs themselves, and its cost grows with the runs that
-        have not ended, not with what is stored. It may name a run that has ended or is gone, once: reading or changing
-        that run makes it forget it.
+        One that waits for its client need not be named before it is `states.overdue`, nor one that somebody carries
+        on as long as that process lives: it is asked again and again, and of those there may be thousands. It is
+        durable as the runs themselves, and its cost grows with the runs that have not ended, not with what is stored.
+        It may name a run that has ended or is gone, once: reading or changing that run makes it forget it.
         """
 
     @abstractmethod

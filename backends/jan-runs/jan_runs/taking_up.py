@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PATIENCE = 0.5
 """Seconds after which a run that is found alone again is taken up: who begins one has it in hand well before."""
 PAUSE = 5.0
-"""Seconds between two looks."""
+"""Seconds between two looks, where the store does not say otherwise."""
 UNASKED = 2.0
 """Seconds after which an app looks that nobody serves: a command has ended by then."""
 
@@ -85,7 +85,7 @@ class TakingUp:
                     task.add_done_callback(lambda _, ids=ids: self._taken.pop(ids, None))  # type: ignore[misc]
             fresh = found - alone
             alone = found
-            await asyncio.sleep(PATIENCE if fresh else PAUSE)
+            await asyncio.sleep(PATIENCE if fresh else self._store.left_seconds or PAUSE)
 
     async def _alone(self) -> set[tuple[str, str]]:
         """The runs that should go on, and that nobody carries."""

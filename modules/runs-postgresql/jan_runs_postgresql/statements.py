@@ -1,0 +1,108 @@
+"""The statements on `jan.runs` and on who carries runs on. A test holds each of them to its index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jan_core.schemas.runs import RunsQuery
+from jan_runs_postgresql.rows import COLUMNS
+
+Place = tuple[int, str]
+"""Where a run stands in its thread's listing: its time and id."""
+
+_STORED = "thread_id, id, created_at, expires_at, status, goes_on, key, run, steps, request"
+_VALUES = "%s, %s, %s::bigint, %s::bigint, %s, %s, %s, %s::json, %s::json, %s::json"
+_CHANGED = ", ".join(f"{name} = excluded.{name}" for name in _STORED.split(", ")[2:] if name != "key")
+
+BEGIN = f"""WITH begun AS (INSERT INTO jan.runs ({_STORED}) VALUES ({_VALUES})
+        ON CONFLICT (thread_id) WHERE goes_on DO NOTHING RETURNING thread_id, id)
+    INSERT INTO jan.run_claims (thread_id, run_id, holder) SELECT thread_id, id, %s FROM begun
+    ON CONFLICT (thread_id, run_id) DO UPDATE SET holder = excluded.holder"""
+"""Begins a run, and claims it: `[*values, holder]`. No row where its thread has one that goes on."""
+PUT = f"""INSERT INTO jan.runs ({_STORED}) VALUES ({_VALUES})
+    ON CONFLICT (thread_id, id) DO UPDATE SET {_CHANGED}"""
+FIND = f"SELECT {COLUMNS} FROM jan.runs WHERE thread_id = %s AND id = %s"
+FIND_TO_CHANGE = f"{FIND} FOR UPDATE"
+FIND_TO_CHANGE_SOON = f"""SELECT {COLUMNS}, set_config('synchronous_commit', 'off', true) FROM jan.runs
+    WHERE thread_id = %s AND id = %s FOR UPDATE"""
+"""The same; and what is committed then is on the disk a moment later."""
+ACTIVE = f"SELECT thread_id, {COLUMNS} FROM jan.runs WHERE thread_id = ANY(%s) AND goes_on"
+PLACE = "SELECT created_at FROM jan.runs WHERE thread_id = %s AND id = %s"
+REMOVE = "DELETE FROM jan.runs WHERE thread_id = %s AND id = %s RETURNING key"
+REMOVE_ALL = "DELETE FROM jan.runs WHERE thread_id = %s RETURNING key"
+FORGET_REPLIES = "DELETE FROM jan.replies WHERE key = ANY(%s)"
+WISHED = """SELECT asked.thread_id, asked.id FROM unnest(%s::text[], %s::text[]) AS asked (thread_id, id)
+    LEFT JOIN jan.runs ON runs.thread_id = asked.thread_id AND runs.id = asked.id
+    WHERE runs.status IS NULL OR runs.status = 'cancelling'"""
+"""Which of some runs are to be cancelled, or are gone: `[threads, ids]`."""
+
+CLAIM_SECONDS = 3.0
+"""Seconds after its last sign of life in which nobody else takes what a process carries on."""
+_LIVES = f"""EXISTS (SELECT FROM jan.run_holders
+    WHERE id = run_claims.holder AND seen_at > now() - interval '{CLAIM_SECONDS} seconds')"""
+CLAIM = f"""INSERT INTO jan.run_claims (thread_id, run_id, holder) VALUES (%s, %s, %s)
+    ON CONFLICT (thread_id, run_id) DO UPDATE SET holder = excluded.holder
+    WHERE run_claims.holder = excluded.holder OR NOT {_LIVES}"""
+"""Claims a run: `[thread, run, holder]`. No row where somebody who lives has it."""
+LET_GO = "DELETE FROM jan.run_claims WHERE thread_id = %s AND run_id = %s AND holder = %s"
+BEAT = """WITH seen AS (INSERT INTO jan.run_holders (id, seen_at) VALUES (%s, now())
+        ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at)
+    SELECT thread_id, run_id FROM jan.run_claims WHERE holder = %s"""
+"""Gives a sign of life, and tells what one has: `[holder, holder]`."""
+LEAVE = "DELETE FROM jan.run_holders WHERE id = %s"
+LET_ALL_GO = "DELETE FROM jan.run_claims WHERE holder = %s"
+FORGET_HOLDERS = "DELETE FROM jan.run_holders WHERE seen_at < now() - interval '1 hour'"
+FORGET_CLAIMS = """DELETE FROM jan.run_claims WHERE NOT EXISTS (SELECT FROM jan.run_holders WHERE id = holder)
+    AND NOT EXISTS (SELECT FROM jan.runs
+        WHERE runs.thread_id = run_claims.thread_id AND runs.id = run_id AND goes_on)"""
+"""Forgets claims of the dead on runs that have ended."""
+LEFT = f"""SELECT runs.thread_id, runs.id FROM jan.runs
+    LEFT JOIN jan.run_claims ON run_claims.thread_id = runs.thread_id AND run_claims.run_id = runs.id
+    WHERE goes_on AND (status <> 'requires_action' OR expires_at <= extract(epoch FROM now()))
+    AND (holder IS NULL OR NOT {_LIVES}) ORDER BY runs.thread_id LIMIT 1000"""
+"""Runs that should go on, and that nobody who lives carries on."""
+
+
+def change(changed: dict[str, Any], thread_id: str, run_id: str, holder: str | None) -> tuple[str, list[Any]]:
+    """The statement that writes what changed of a run, and its values. No row where its holder has lost the claim.
+
+    Args:
+        changed: columns and their values.
+        thread_id: the thread.
+        run_id: the run.
+        holder: who claims to have it; None where somebody else changes it.
+    """
+    kinds = {"run": "::json", "steps": "::json", "request": "::json", "expires_at": "::bigint"}
+    sets = ", ".join(f"{name} = %s{kinds.get(name, '')}" for name in changed)
+    statement = f"UPDATE jan.runs SET {sets} WHERE thread_id = %s AND id = %s"
+    values = [*changed.values(), thread_id, run_id]
+    if holder is None:
+        return statement, values
+    fence = "SELECT FROM jan.run_claims WHERE run_claims.thread_id = %s AND run_id = %s AND holder = %s"
+    return f"{statement} AND EXISTS ({fence})", [*values, thread_id, run_id, holder]
+
+
+def listing(thread_id: str, query: RunsQuery, after: Place | None, before: Place | None) -> tuple[str, list[Any], bool]:
+    """The statement of a page, with one row more than its limit.
+
+    Args:
+        thread_id: the thread.
+        query: what was asked for.
+        after: the place of the run that `query.after` names.
+        before: the place of the one that `query.before` names.
+
+    Returns:
+        The statement, its values, and whether its rows come in the order opposite to that of the page: those in front
+        of `before` are found from there backwards.
+    """
+    backwards = before is not None and after is None
+    ascending = (query.order == "asc") is not backwards
+    begin, end = (before, None) if backwards else (after, before)
+    where, values = "thread_id = %s", list[Any]([thread_id])
+    for place, sign in ((begin, ">" if ascending else "<"), (end, "<" if ascending else ">")):
+        if place is not None:
+            where += f" AND (created_at, id) {sign} (%s, %s)"
+            values += place
+    order = "ASC" if ascending else "DESC"
+    statement = f"SELECT run::text FROM jan.runs WHERE {where} ORDER BY created_at {order}, id {order} LIMIT %s"
+    return statement, [*values, query.limit + 1], backwards
