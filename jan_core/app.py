@@ -15,6 +15,7 @@ from jan_core.config import Config, load
 from jan_core.discovery import Chosen, Discovery
 from jan_core.endpoint import Endpoint
 from jan_core.engines import RunningEngines
+from jan_core.offers import Offers
 from jan_core.reconcile import Reconciler
 from jan_core.refusal import Refusal
 from jan_core.requests import UnderWay
@@ -229,6 +230,7 @@ class Jan:
                     layers.append(layer)
         if name == "models":
             layers.append(wrapping.Layer("aliases", self.aliases.wrappers()))
+            layers.append(wrapping.Layer("offers", Offers(self).wrappers()))
             layers.append(wrapping.Layer("engines", RunningEngines(self).wrappers()))
         if name == "threads":
             layers.append(wrapping.Layer("reconciler", self.reconciler.wrappers()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -65,6 +65,13 @@ class Engine(Backend, ABC):
             `temperature`, `top_p`, … as far as the engine tells.
         """
         return {}
+
+    async def offered(self) -> Sequence[str]:
+        """The ids of models that this engine runs without a file here: those of other servers.
+
+        They are listed beside the installed ones, and found under their ids unless one of those has the same.
+        """
+        return ()
 
     @abstractmethod
     def loaded(self) -> list[EngineModel]:

@@ -111,7 +111,7 @@ class Config:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = _PASSWORD.sub("://…@", repr(value))  # what is told may be copied into a letter for help
     return text if len(text) <= 60 else text[:57] + "…"
 
 
@@ -134,11 +134,14 @@ def _kind(annotation: Any) -> str:
         return f"one of {', '.join(map(repr, get_args(annotation)))}"
     if get_origin(annotation) in (Union, UnionType):
         return " or ".join(one for one in inner if one != "NoneType")
+    if hasattr(annotation, "model_fields"):
+        return "a table"
     name = getattr(annotation, "__name__", None) or str(annotation)
     return _KINDS.get(name, name)
 
 
-_MANY = {"a string": "texts", "a whole number": "whole numbers", "a number": "numbers"}
+_PASSWORD = re.compile(r"://[^/@\s'\"]*@")
+_MANY = {"a table": "tables", "a string": "texts", "a whole number": "whole numbers", "a number": "numbers"}
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a string"}
 _BOUNDS = (("ge", "from"), ("gt", "above"), ("le", "to"), ("lt", "below"))
 

@@ -235,3 +235,15 @@ def test_a_hostile_file_is_refused_too(tmp_path: Path, text: str) -> None:
     (tmp_path / "jan.toml").write_text(text)
     with pytest.raises(Refusal):
         load(tmp_path, environ={})
+
+
+def test_a_password_in_an_address_is_told_to_nobody(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    write(root, '[messages-postgresql]\ndsn = 5\nhosts = "http://user:secret@gpu1:8000/v1"\n')
+    with pytest.raises(Refusal) as told:
+        load(root).table("messages-postgresql", Pool)
+    assert "secret" not in str(told.value)
+    write(root, '[messages-postgresql]\ndsn = "a"\nhosts = "http://user:secret@gpu1:8000/v1"\n')
+    with pytest.raises(Refusal) as told:
+        load(root).table("messages-postgresql", Pool)
+    assert "http://…@gpu1:8000/v1" in str(told.value)
