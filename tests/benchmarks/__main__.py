@@ -34,6 +34,7 @@ FIGURES = (
     "postgresql",
     "copying",
     "runs",
+    "upstreams",
 )
 """Those that are taken when none is named, in this order."""
 TOLD_ONLY = ("transport",)

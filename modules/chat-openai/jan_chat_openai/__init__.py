@@ -1,0 +1,44 @@
+"""`chat-openai`: chat by other servers that speak OpenAI's API, on the backend `jan-upstreams`.
+
+Security boundaries: see `jan_upstreams`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jan_upstreams.settings import ModuleSettings
+
+from jan_core.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from jan_chat_openai.chat import ChatOpenAI
+    from jan_core.app import Jan
+    from jan_core.check import Check
+
+
+@hookimpl
+def settings_model() -> type[ModuleSettings]:
+    """The module's own table: further upstreams."""
+    return ModuleSettings
+
+
+@hookimpl
+def provide_chat(settings: ModuleSettings, jan: Jan) -> ChatOpenAI:
+    """Build the module."""
+    from jan_upstreams import Upstreams
+
+    from jan_chat_openai.chat import ChatOpenAI
+
+    engine = jan.backend(Upstreams)
+    engine.add(settings.upstreams)
+    return ChatOpenAI(jan, engine)
+
+
+@hookimpl
+def doctor_checks(settings: ModuleSettings, jan: Jan) -> list[Check]:
+    """Whether each upstream answers, and tells its models."""
+    from jan_upstreams import Upstreams
+    from jan_upstreams.doctor import checks
+
+    return checks(jan.backend(Upstreams))
