@@ -42,12 +42,11 @@ class Offers:
 
     async def _list(self, proceed: Callable[[], Awaitable[ModelList]]) -> ModelList:
         listed = await proceed()
-        known = {one.id for one in listed.data}
         for engine in self._engines():
-            more = [self._model(engine, name) for name in await engine.offered() if name not in known]
-            known |= {one.id for one in more}
-            listed.data += more
-        listed.data.sort(key=lambda one: one.id)
+            if names := await engine.offered():
+                known = {one.id for one in listed.data}
+                listed.data += [self._model(engine, name) for name in names if name not in known]
+                listed.data.sort(key=lambda one: one.id)
         return listed
 
     async def _retrieve(self, proceed: Callable[[str], Awaitable[Model]], model: str) -> Model:

@@ -46,7 +46,7 @@ def test_a_module_that_keeps_its_contract(tmp_path: Path) -> None:
     done = check(tmp_path, "messages-json", PYTEST_ADDOPTS="--no-such-option")
     assert (done.returncode, done.stderr) == (0, "")
     (row,) = [line.split() for line in done.stdout.splitlines() if line.startswith("messages: ")]
-    assert row[2:] == ["30", "30", "0", "0", "0"]
+    assert row[2:] == ["31", "31", "0", "0", "0"]
     assert not (tmp_path / "root").exists()
 
 
@@ -56,7 +56,7 @@ def test_a_module_that_does_not(tmp_path: Path, site: Site) -> None:
     assert done.returncode == 1
     assert "test_06_a_page_has_its_limit" in done.stdout
     (row,) = [line.split() for line in done.stdout.splitlines() if line.startswith("messages: ")]
-    assert row[2:7] == ["30", "1", "0", "0", "1"]
+    assert row[2:7] == ["31", "1", "0", "0", "1"]
 
 
 def test_settings_come_from_the_file_that_is_named_and_from_no_other(tmp_path: Path, jan: Call) -> None:
@@ -103,7 +103,7 @@ def test_what_is_no_module_is_told(jan: Call, site: Site, name: str, told: str) 
 def test_numbers_that_no_clause_has_are_told(tmp_path: Path) -> None:
     done = check(tmp_path, "messages-json", "-k", "99")
     assert done.returncode == 2
-    assert "cause:   no clause is named so\nremedy:  Those of messages are 01 to 30." in done.stderr
+    assert "cause:   no clause is named so\nremedy:  Those of messages are 01 to 31." in done.stderr
 
 
 def test_without_pytest_it_says_what_to_install(jan: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,7 @@ unix_socket_dir =
 auth_type = any
 pool_mode = transaction
 default_pool_size = 3
+server_idle_timeout = 2
 max_client_conn = 500
 """
 

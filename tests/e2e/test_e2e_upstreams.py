@@ -48,7 +48,7 @@ def test_answers_plain_and_streamed(client: openai.OpenAI) -> None:
     made = client.chat.completions.create(model=MODEL, messages=said("one two three"))
     assert (made.choices[0].message.content, made.choices[0].finish_reason) == ("one two three ", "stop")
     assert made.usage is not None
-    assert (made.usage.prompt_tokens, made.usage.completion_tokens, made.usage.total_tokens) == (1, 3, 4)
+    assert (made.usage.prompt_tokens, made.usage.completion_tokens, made.usage.total_tokens) == (3, 3, 6)
     assert made.model == MODEL
     assert "x_scripted" not in made.model_dump(), "a field of the upstream's own was handed on"
     assert streamed(client, said("one two three")) == ("one two three ", "stop")

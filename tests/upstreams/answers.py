@@ -174,7 +174,7 @@ def asked(body: dict[str, Any], *, chat: bool) -> Asked:
         one = _said(script, limit, body.get("stop"), body if chat else {}, text if body.get("echo") else "")
         scripts.append(script)
         said += [one] * (body.get("n") or 1)
-    read = sum(script.prompt_tokens for script in scripts) if not chat else scripts[0].prompt_tokens + _images(body)
+    read = sum(script.prompt_tokens for script in scripts) if not chat else _read(body, scripts[0]) + _images(body)
     wrote = sum(one.written for one in said)
     usage = {"prompt_tokens": read, "completion_tokens": wrote, "total_tokens": read + wrote}
     number = f"{next(_numbers)}-{time.time_ns():x}"
@@ -215,6 +215,14 @@ def _without_fault(text: str) -> str:
         return text
     told = json.loads(text)
     return json.dumps({name: value for name, value in told.items() if name != "fault"})
+
+
+def _read(body: dict[str, Any], script: Script) -> int:
+    """The tokens of a conversation: a word is one, and a script says how many it is."""
+    words = [len(one["content"].split()) if isinstance(one.get("content"), str) else 1 for one in body["messages"]]
+    last = body["messages"][-1].get("content")
+    scripted = isinstance(last, str) and last.startswith("{")
+    return sum(words[:-1]) + (script.prompt_tokens if scripted else words[-1])
 
 
 def _images(body: dict[str, Any]) -> int:

@@ -22,7 +22,7 @@ QUICK = (
     "fsync = off",
     "synchronous_commit = off",
     "full_page_writes = off",
-    "max_connections = 200",
+    "max_connections = 800",
     "log_line_prefix = '%d '",
 )
 """What a server for tests leaves out: it need not survive a power cut."""
