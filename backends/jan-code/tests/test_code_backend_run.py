@@ -140,7 +140,7 @@ class TestSaying:
 class TestAsking:
     async def test_the_model_is_asked_as_it_would_be_without(self, assistant: Assistant) -> None:
         assistant.write(BEGIN + "    async for one in context.ask():\n        yield one.upper()\n")
-        assert await told(assistant) == [Used(1, 2), Said("HELLO THERE ")]
+        assert await told(assistant) == [Used(2, 2), Said("HELLO THERE ")]
 
     async def test_more_instructions_and_other_fields(self, assistant: Assistant) -> None:
         assistant.write(

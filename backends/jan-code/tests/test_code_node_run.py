@@ -91,7 +91,7 @@ async def test_texts_and_steps_come_in_their_order(script: Assistant) -> None:
 
 async def test_the_model_is_asked(script: Assistant) -> None:
     script.write(BEGIN + "  for await (const one of context.ask()) yield one.toUpperCase();\n}\n")
-    assert await told(script) == [Used(1, 2), Said("HELLO THERE ")]
+    assert await told(script) == [Used(2, 2), Said("HELLO THERE ")]
     script.write(
         BEGIN
         + """

@@ -40,7 +40,7 @@ async def test_a_request_is_answered_and_its_tokens_are_counted(wire: Wire) -> N
     assert (reply.status, dict(reply.headers)["content-type"]) == (200, "application/json")
     assert json.loads(await reply.body())["choices"][0]["message"]["content"] == "Hà Nội "
     await asyncio.sleep(0)
-    assert wire.used == [(1, 2)]
+    assert wire.used == [(2, 2)]
 
 
 async def test_paths_and_queries(wire: Wire) -> None:
