@@ -219,10 +219,15 @@ def _without_fault(text: str) -> str:
 
 def _read(body: dict[str, Any], script: Script) -> int:
     """The tokens of a conversation: a word is one, and a script says how many it is."""
-    words = [len(one["content"].split()) if isinstance(one.get("content"), str) else 1 for one in body["messages"]]
-    last = body["messages"][-1].get("content")
-    scripted = isinstance(last, str) and last.startswith("{")
-    return sum(words[:-1]) + (script.prompt_tokens if scripted else words[-1])
+    texts = [_said_in(one.get("content")) for one in body["messages"]]
+    words = [len(one.split()) for one in texts]
+    return sum(words[:-1]) + (script.prompt_tokens if texts[-1].startswith("{") else max(1, words[-1]))
+
+
+def _said_in(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(str(one.get("text", "")) for one in content or () if isinstance(one, dict))
 
 
 def _images(body: dict[str, Any]) -> int:
