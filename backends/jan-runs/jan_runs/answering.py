@@ -2,7 +2,8 @@
 
 What begins is stored before it is told, and lasts a moment later. Text in front of calls is a message of its own; that
 it is done, and that the calls begin, is one change: in between nothing would say that the answer goes on, and whoever
-found the run then would have the model say its text once more.
+found the run then would have the model say its text once more. Calls that are there at once, as many servers give them,
+are stored as begun together with what follows from them.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 KEEP_SECONDS = 1.0
 """How often it is stored how far an answer has come."""
+TOGETHER = 0.005
+"""Seconds that calls may take to be whole without being stored as begun before."""
 FIRST_SECONDS = 0.1
 """When that is done first, after the answer has begun; what began with it lasts from then on."""
 
@@ -74,6 +77,9 @@ class Answer:
     ) -> None:
         self._record, self._feed, self._notes, self._interrupt = record, feed, notes, interrupt
         self._before, self._anew = before, anew
+        self._unbegun: RunStep | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._storing: asyncio.Task[None] | None = None
         self.beginning = Beginning(record)
         self.saying: Saying | None = None
         self.calling: Calling | None = None
@@ -116,13 +122,15 @@ class Answer:
                 if delta.tool_calls:
                     await self._call(delta.tool_calls)
                 finish = choice.finish_reason or finish
-            if loop.time() >= keep_at and (self.saying is not None or self.calling is not None):
+            begun = self.saying is not None or (self.calling is not None and self.calling.told)
+            if begun and loop.time() >= keep_at:
                 keep_at = loop.time() + KEEP_SECONDS
                 self._record.keep_soon(self.so_far)
             try:
                 chunk = await anext(asked.rest)
             except StopAsyncIteration:
                 break
+        await self._calls_read(whole=finish in ("tool_calls", "stop"))
         if finish is None:
             raise EngineError("The engine ended its answer without saying why it stopped.", code="incomplete_answer")
         if self.calling is None and self.saying is None and not (self._notes.own_run and self._notes.rounds):
@@ -184,7 +192,8 @@ class Answer:
 
         def edit(kept: KeptRun) -> list[RunEvent]:
             self._begins(kept, saying=saying.begun)
-            return [*going(kept), *steps.new_step(kept, self._step(kept, "message_creation", details))]
+            self._unbegun = self._step("message_creation", details)
+            return [*going(kept), *self._step_begins(kept)]
 
         await self._record.change(edit, flush=False)
         self.saying, self._before = saying, None
@@ -192,32 +201,96 @@ class Answer:
 
     async def _call(self, pieces: Any) -> None:
         if self.calling is None:
-            with self._interrupt.storing():
-                await self._begin_calls()
-        assert self.calling is not None
+            self._unbegun = self._step("tool_calls", ToolCallsDetails(tool_calls=[]))
+            taken = (call.id for one in self._notes.rounds for call in one.calls)
+            calling = Calling(self._unbegun.id, self._feed, taken)
+            if self.saying is not None:
+                with self._interrupt.storing():
+                    await self._end_message(self.saying, calling)
+            else:
+                self._timer = asyncio.get_running_loop().call_later(TOGETHER, self._store_calls)
+            self.calling = calling
         self.calling.take(pieces)
+        if self._storing is not None and self._storing.done():
+            await self._calls_stored()
 
-    async def _begin_calls(self) -> None:
-        """Store that calls have begun, and tell it. What was said before them is done with the same change."""
-        said = self.saying
-        begun: list[RunStep] = []
+    async def _end_message(self, said: Saying, calling: Calling) -> None:
+        """Store that calls have begun behind a message, which is done with the same change, and tell it."""
         await self.beginning.settled()
-        first = [] if said is None else [await self._message_of(said)]
+        first = [await self._message_of(said)]
 
         def edit(kept: KeptRun) -> list[RunEvent]:
-            self._begins(kept, bound=said is not None)
-            told = [] if said is None else steps.message_done(kept, said.id)
+            self._begins(kept, bound=True)
+            told = steps.message_done(kept, said.id)
             if kept.run.status == "cancelling":
                 return told  # the thread has the message; nothing more begins
-            begun.append(self._step(kept, "tool_calls", ToolCallsDetails(tool_calls=[])))
-            return [*going(kept), *told, *steps.new_step(kept, begun[0])]
+            return [*going(kept), *told, *self._step_begins(kept), *calling.events()]
 
-        await self._record.change(edit, first=first, last=said is not None, flush=said is not None)
+        await self._record.change(edit, first=first, last=True)
         self.said, self._before = said, None
-        if not begun:
+        if self._unbegun is not None:
             raise Interrupted
-        taken = (call.id for one in self._notes.rounds for call in one.calls)
-        self.calling = Calling(begun[0].id, self._feed, taken)
+
+    def _store_calls(self) -> None:
+        """They are not whole yet: store that they have begun, and tell it, while more is read."""
+        self._storing = asyncio.create_task(self._begin_calls())
+
+    async def _begin_calls(self) -> None:
+        await self.beginning.settled()
+
+        def edit(kept: KeptRun) -> list[RunEvent]:
+            self._begins(kept)
+            return [*going(kept), *self._step_begins(kept)]
+
+        await self._record.change(edit, flush=False)
+        self._before = None
+        if self.calling is not None:
+            self._feed.publish(*self.calling.events())
+
+    async def _calls_stored(self) -> None:
+        """Return when it is stored that calls have begun, where that was begun to be stored.
+
+        Raises:
+            EndedElsewhere, Interrupted, NotFound, NotStored: as `Record.change`.
+        """
+        storing = self._storing
+        if storing is not None:
+            await asyncio.wait([storing])  # who is cancelled meanwhile does not cancel it
+            self._storing = None
+            await storing
+
+    async def _calls_read(self, *, whole: bool) -> None:
+        """The answer was read: that calls have begun is stored; of whole ones it may be stored with what follows."""
+        self._stop_timer()
+        await self._calls_stored()
+        if self._unbegun is not None and not whole:
+            with self._interrupt.storing():
+                await self._begin_calls()
+
+    def calls_begin(self, kept: KeptRun) -> list[RunEvent]:
+        """The calls begin, where that is not stored yet; `kept` is changed, and what tells of it is returned.
+
+        What is noted is stored by whoever calls this.
+        """
+        if self._unbegun is None or self.calling is None:
+            return []
+        notes = self._notes
+        notes.saying, notes.calling, notes.going_on = None, [], False
+        return [*going(kept), *self._step_begins(kept), *self.calling.events()]
+
+    async def settled(self) -> None:
+        """Return when nothing is stored by this any more. Whether it was, what is stored next shows."""
+        self._stop_timer()
+        storing, self._storing = self._storing, None
+        if storing is not None:
+            await asyncio.wait([storing])
+            if not storing.cancelled():
+                storing.exception()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     async def _message_of(self, said: Saying) -> RunEvent:
         """Store a message that is said while its answer goes on; the event that tells of it."""
@@ -237,13 +310,10 @@ class Answer:
         notes.heard = notes.heard or bound or len(self._feed) > 0
         notes.to(kept)
 
-    def _step(self, kept: KeptRun, kind: Any, details: Any) -> RunStep:
-        """The step that begins: that of the same kind that is begun anew; one of another kind goes, unheard of."""
-        anew, self._anew = self._anew, ()
-        others = {step.id for step in anew if step.type != kind}
-        kept.steps = [step for step in kept.steps if step.id not in others]
+    def _step(self, kind: Any, details: Any) -> RunStep:
+        """The step that begins: that of the same kind that is begun anew, or a new one."""
         run = self._record.kept.run
-        return next((step for step in anew if step.type == kind), None) or RunStep(
+        return next((step for step in self._anew if step.type == kind), None) or RunStep(
             id=new_id("step_"),
             created_at=now(),
             assistant_id=run.assistant_id,
@@ -252,3 +322,12 @@ class Answer:
             type=kind,
             step_details=details,
         )
+
+    def _step_begins(self, kept: KeptRun) -> list[RunEvent]:
+        """The step begins; of those to be begun anew, one of another kind goes, unheard of."""
+        step, self._unbegun = self._unbegun, None
+        assert step is not None
+        anew, self._anew = self._anew, ()
+        others = {one.id for one in anew if one.type != step.type}
+        kept.steps = [one for one in kept.steps if one.id not in others]
+        return steps.new_step(kept, step)

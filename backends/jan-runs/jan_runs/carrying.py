@@ -222,6 +222,7 @@ class Carrying:
         finally:
             if asked is not None:
                 await asked.close()
+            await self._answer.settled()
             await beginning.settled()
         return await self._finish(finish)
 
@@ -258,7 +259,7 @@ class Carrying:
         notes.rounds.append(Round(text=text, message=message, step=calling.step_id, calls=calls))
         notes.used, notes.asking, notes.heard = notes.used.plus(used), used, False
         out = CarryingOut(calling.step_id, notes, self._record)
-        await out.begin()
+        await out.begin(answer.calls_begin)
         # From here on the answer is noted: it counts as used, and its step has its calls.
         self._answer = self._next()
         if (context := call.current()) is not None:

@@ -13,6 +13,8 @@ from jan_core.schemas.runs import RequiredAction, RunToolCall
 from jan_runs import events, states, steps
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jan_core.schemas.runs import KeptRun, RunEvent
     from jan_runs.interrupt import Interrupt
     from jan_runs.notes import NotedCall, Notes
@@ -33,13 +35,21 @@ class CarryingOut:
         self._step_id, self._notes, self._record = step_id, notes, record
         self._calls: list[NotedCall] = notes.rounds[-1].calls
 
-    async def begin(self) -> None:
+    async def begin(self, before: Callable[[KeptRun], list[RunEvent]] | None = None) -> None:
         """Store the calls, and that the first one here begins, or that the run waits for the client.
+
+        Args:
+            before: changes what is to be stored with it, and returns the events that go first.
 
         Raises:
             Interrupted, NotFound, NotStored: as `Record.change`.
         """
-        await self._record.change(self._edit)
+
+        def edit(kept: KeptRun) -> list[RunEvent]:
+            first = [] if before is None else before(kept)
+            return [*first, *self._edit(kept)]
+
+        await self._record.change(edit)
 
     async def go(self, toolbox: Toolbox, interrupt: Interrupt, *, soon: bool) -> bool:
         """Carry out the calls that are to be carried out here.

@@ -3,8 +3,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from jan_core.schemas.runs import KeptRun, Run, RunPage, RunRequest, RunsQuery, 
 from jan_core.schemas.threads import ThreadRequest
 from jan_core.testing.scripted import ScriptedChat
 from jan_core.testing.wired import EVERYTHING, wired
+from jan_core.wrapping import Layer, wrap
 
 HERE = "jan_runs_kept_in_memory"
 sys.modules[HERE] = sys.modules[__name__]  # an entry point names a module
@@ -246,6 +247,37 @@ def provide_runs(settings: Any, jan: Jan) -> StoredRuns:
     expires_seconds = EXPIRES[jan.root]
     BUILT[jan] = StoredRuns(jan, InMemory(PLACES[jan.root]), expires_seconds=expires_seconds)
     return BUILT[jan]
+
+
+@contextmanager
+def around(talk: Talk, operation: str, wrapper: Callable[..., Awaitable[Any]]) -> Iterator[None]:
+    """Put a wrapper around an operation for a while."""
+    endpoint, _, name = operation.partition(".")
+    implementation = talk.jan.endpoints[endpoint]
+    inner = getattr(implementation, name)
+    setattr(implementation, name, getattr(wrap(implementation, [Layer("the test", {name: wrapper})]), name))
+    try:
+        yield
+    finally:
+        setattr(implementation, name, inner)
+
+
+def slow_calls(gate: asyncio.Event) -> Callable[..., Awaitable[Any]]:
+    """A wrapper of `chat.create_stream`: calls go on behind their first piece once the gate is open."""
+
+    async def slow(proceed: Any, body: Any) -> Any:
+        chunks = await proceed(body)
+
+        async def through() -> AsyncIterator[Any]:
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    yield chunk
+                    if chunk.choices and chunk.choices[0].delta.tool_calls:
+                        await gate.wait()
+
+        return through()
+
+    return slow
 
 
 def request(**more: Any) -> RunRequest:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager, suppress
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +15,14 @@ from jan_runs import answering
 from jan_core.errors import InvalidRequest
 from jan_core.schemas.runs import KeptRun, Run, ToolOutputsRequest
 from jan_core.testing.contract.run_grammar import story
-from jan_core.wrapping import Layer, wrap
 
-from .conftest import FUNCTION, InMemory, Place, Talk, scripted
+from .conftest import FUNCTION, InMemory, Place, Talk, around, request, scripted, slow_calls
 
 pytestmark = pytest.mark.anyio
 
 SAYS_AND_CALLS = {"say": ["Let me ", "look."], "call": [{"name": "add", "arguments": {"a": 1}}]}
 LONGEST = 20
 """Writes that no run here needs."""
-
-
-@contextmanager
-def around(talk: Talk, operation: str, wrapper: Callable[..., Awaitable[Any]]) -> Iterator[None]:
-    """Put a wrapper around an operation for a while."""
-    endpoint, _, name = operation.partition(".")
-    implementation = talk.jan.endpoints[endpoint]
-    inner = getattr(implementation, name)
-    setattr(implementation, name, getattr(wrap(implementation, [Layer("the test", {name: wrapper})]), name))
-    try:
-        yield
-    finally:
-        setattr(implementation, name, inner)
 
 
 async def broken_off(
@@ -149,12 +137,16 @@ class TestACrash:
             store = talk.stored._store
             assert isinstance(store, InMemory)
 
+            begun = asyncio.Event()
+
             async def fail(kept: KeptRun) -> None:
                 if kept.run.status == "requires_action":
                     raise OSError("the process ends here")
+                if kept.steps:
+                    begun.set()
 
             store.before_write = fail
-            with pytest.raises(OSError, match="ends here"):
+            with around(talk, "chat.create_stream", slow_calls(begun)), pytest.raises(OSError, match="ends here"):
                 await talk.events(tools=[FUNCTION])
         place.power_cut()
         run, answers = await taken_up(tmp_path, place, talk.thread)
@@ -183,6 +175,54 @@ class TestACrash:
 
 
 class TestCalls:
+    async def test_those_that_are_whole_at_once_are_stored_with_what_follows(self, talk: Talk) -> None:
+        written: list[list[int]] = []
+        async with talk:
+            await talk.say({"call": [{"name": "add", "arguments": {"a": 1}}, {"name": "add", "arguments": {"a": 2}}]})
+            store = talk.stored._store
+            assert isinstance(store, InMemory)
+
+            async def note(kept: KeptRun) -> None:
+                written.append([len(step.step_details.tool_calls) for step in kept.steps])
+
+            store.before_write = note
+            told = story(await talk.events(tools=[FUNCTION]))
+        assert [calls for calls in written if calls] == [[2]]
+        wanted = told.run["required_action"]["submit_tool_outputs"]["tool_calls"]
+        assert [json.loads(call["function"]["arguments"]) for call in wanted] == [{"a": 1}, {"a": 2}]
+
+    async def test_those_that_come_slowly_are_told_as_they_come(self, talk: Talk) -> None:
+        heard = asyncio.Event()
+        async with talk:
+            await talk.say({"call": [{"name": "add", "arguments": {"a": 1}}]})
+            with around(talk, "chat.create_stream", slow_calls(heard)):
+                told = []
+                async for event in talk.jan.runs.create_stream(talk.thread, request(tools=[FUNCTION])):
+                    told.append(event)
+                    if event.event == "thread.run.step.delta":
+                        heard.set()  # else the call would not go on
+        pieces = [event for event in told if event.event == "thread.run.step.delta"]
+        assert len(pieces) > 1
+        (wanted,) = story(told).run["required_action"]["submit_tool_outputs"]["tool_calls"]
+        assert json.loads(wanted["function"]["arguments"]) == {"a": 1}
+
+    async def test_where_their_beginning_cannot_be_stored_the_run_stays_as_it_was(self, talk: Talk) -> None:
+        refused = asyncio.Event()
+        async with talk:
+            await talk.say({"call": [{"name": "add", "arguments": {"a": 1}}]})
+            store = talk.stored._store
+            assert isinstance(store, InMemory)
+
+            async def full(kept: KeptRun) -> None:
+                if kept.steps:
+                    refused.set()
+                    raise OSError("no room")
+
+            store.before_write = full
+            with around(talk, "chat.create_stream", slow_calls(refused)), pytest.raises(OSError, match="no room"):
+                await talk.events(tools=[FUNCTION])
+            assert await talk.steps(next(iter(talk.place.runs[talk.thread]))) == []
+
     async def test_calls_that_a_limit_cut_are_not_shown_as_whole(self, talk: Talk) -> None:
         async def cut(proceed: Any, body: Any) -> Any:
             chunks = await proceed(body)

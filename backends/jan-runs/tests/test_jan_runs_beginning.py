@@ -88,12 +88,12 @@ class TestOneWrite:
                     assert talk.place.writes == [("queued", True), ("in_progress", False)]
                     break
 
-    async def test_and_with_its_first_call(self, talk: Talk) -> None:
+    async def test_and_with_its_first_calls(self, talk: Talk) -> None:
         async with talk:
             await talk.say({"call": [{"name": "add"}]})
             async for event in talk.jan.runs.create_stream(talk.thread, talk.request(tools=[FUNCTION])):
                 if event.event == "thread.run.step.created":
-                    assert talk.place.writes == [("queued", True), ("in_progress", False)]
+                    assert talk.place.writes == [("queued", True), ("requires_action", True)]
                     break
 
     async def test_what_is_being_stored_is_stored_first(self, talk: Talk) -> None:

@@ -30,6 +30,7 @@ class TestCalling:
     def test_pieces_add_up_and_are_told_as_they_come(self) -> None:
         feed = Heard()
         calling = Calling("step_1", feed, [])
+        assert calling.events() == []  # they are told from now on
         calling.take([piece(0, "call_1", "add", ""), piece(0, arguments='{"a"')])
         calling.take([piece(0, arguments=": 1}"), piece(1, "call_2", "sub", "{}")])
         assert [(one.id, one.name, one.arguments) for one in calling.calls()] == [
@@ -40,6 +41,17 @@ class TestCalling:
         assert feed.told[0] == {"index": 0, "id": "call_1", **begun}
         assert feed.told[1:3] == [("arguments", "step_1", 0, '{"a"'), ("arguments", "step_1", 0, ": 1}")]
         assert feed.told[4] == ("arguments", "step_1", 1, "{}")
+
+    def test_what_came_before_they_were_told_is_told_at_once(self) -> None:
+        feed = Heard()
+        calling = Calling("step_1", feed, [])
+        calling.take([piece(0, "call_1", "add", ""), piece(0, arguments='{"a"'), piece(1, "call_2", "sub")])
+        assert feed.told == []
+        feed.publish(*calling.events())
+        calling.take([piece(0, arguments=": 1}"), piece(1, arguments="{}")])
+        assert [one["id"] for one in feed.told[0::2][:1] + feed.told[2:3]] == ["call_1", "call_2"]
+        assert feed.told[1]["function"]["arguments"] == '{"a"'
+        assert feed.told[3:] == [("arguments", "step_1", 0, ": 1}"), ("arguments", "step_1", 1, "{}")]
 
     def test_places_are_counted_in_the_order_in_which_calls_begin(self) -> None:
         calling = Calling("step_1", Heard(), [])
