@@ -8,7 +8,8 @@ from types import ModuleType
 
 import pytest
 
-from jan_core.garbage import sparing_modules
+from jan_core import garbage
+from jan_core.garbage import seldom, sparing_modules
 
 
 def test_what_is_there_is_passed_over() -> None:
@@ -44,3 +45,19 @@ def test_nothing_is_left_of_it() -> None:
     with pytest.raises(ValueError, match="over"), sparing_modules():
         raise ValueError("over")
     assert gc.callbacks == before
+
+
+def test_while_modules_are_loaded_searches_are_rare() -> None:
+    usual = gc.get_threshold()
+    with seldom():
+        assert gc.get_threshold() == (garbage.SELDOM, *usual[1:])
+        with sparing_modules():
+            assert gc.get_threshold() == usual
+    assert gc.get_threshold() == usual
+
+
+def test_a_command_within_another_changes_nothing() -> None:
+    usual = gc.get_threshold()
+    with seldom(), seldom(), sparing_modules():
+        assert gc.get_threshold() == usual
+    assert gc.get_threshold() == usual

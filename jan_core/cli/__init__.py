@@ -46,12 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     130 interrupted.
     """
     from jan_core.errors import JanError
+    from jan_core.garbage import seldom
     from jan_core.refusal import Refusal
 
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         try:
-            _run(given)
+            with seldom():
+                _run(given)
         finally:
             if sys.stdout is not None:  # None where it was closed before the start
                 sys.stdout.flush()  # here, where a reader that has gone can still be told from a failure
