@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from jan_core.errors import ContextLengthExceeded, EngineError, JanError, NotSupported
 from jan_runs.fitting import PromptTooLong, room, shorter, within
 from jan_runs.patience import patient
-from jan_runs.prompt import Prompt, newest_messages
+from jan_runs.prompt import Prompt, length, most_messages, newest_messages
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
     from jan_core.schemas.chat import ChatCompletionChunk, ChatCompletionRequest
+    from jan_core.schemas.messages import Message
     from jan_core.schemas.runs import Run
     from jan_core.schemas.tools import AssistantFunctionTool
     from jan_runs.notes import Notes
@@ -26,6 +28,26 @@ AT_ONCE = 32
 read nothing yet, so that they take little room however many they are; and the engine's queue has room for others."""
 LONGEST_MEAN = 16
 """Characters that the tokens of a prompt have on average, at most. What is beyond would not fit, and is not read."""
+
+
+REMEMBERED = 64 << 10
+"""Characters of a conversation that is not read again for the next answer of a run, at most. A longer one would fill
+the memory where many runs wait for their tools."""
+
+
+@dataclass(eq=False)
+class Conversation:
+    """What was read for the answers of one run, as long as one process carries it on.
+
+    No message can be added to the thread meanwhile but by the run itself, which knows what it said.
+
+    Attributes:
+        messages: those that the model may be shown; None where they are to be read.
+        context: tokens that prompt and answer may have together, in a tuple; None where that is to be asked.
+    """
+
+    messages: list[Message] | None = None
+    context: tuple[int | None] | None = None
 
 
 class Asked:
@@ -72,7 +94,14 @@ class Asking:
         self._jan = jan
         self._lines: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
-    async def ask(self, run: Run, notes: Notes, limit: int | None, own: Sequence[AssistantFunctionTool] = ()) -> Asked:
+    async def ask(
+        self,
+        run: Run,
+        notes: Notes,
+        limit: int | None,
+        own: Sequence[AssistantFunctionTool] = (),
+        read: Conversation | None = None,
+    ) -> Asked:
         """Ask the model for the next answer of a run; returns with its first chunk.
 
         It waits for the model as long as that takes: to be cancelled is the caller's affair.
@@ -82,14 +111,15 @@ class Asking:
             notes: what is noted of it.
             limit: the most tokens that the answer may have; None for no limit of the run's.
             own: tools that are carried out here, besides the run's.
+            read: what was read for the answers before; gets what is read for this one. Default: nothing.
 
         Raises:
             PromptTooLong: the newest messages have more tokens than the run may read.
             JanError: as `chat.create_stream`, and as `Prompt`; but a full queue is waited for.
         """
         async with self._lines.setdefault(run.model, asyncio.Semaphore(AT_ONCE)):
-            context = await _context(self._jan, run)
-            prompt = Prompt(run, notes, await newest_messages(self._jan, run, notes, _characters(context)), own)
+            context, messages = await self._read(run, notes, read or Conversation())
+            prompt = Prompt(run, notes, messages, own)
             count = await self._fitting(run, notes, prompt, limit, context)
             for _ in range(ATTEMPTS):
                 body = prompt.request(count, limit)
@@ -101,6 +131,18 @@ class Asking:
                         raise
                     count = fewer
         raise AssertionError("shortening a prompt ends with its least")
+
+    async def _read(self, run: Run, notes: Notes, read: Conversation) -> tuple[int | None, list[Message]]:
+        """The tokens of the context, and the messages that the model may be shown."""
+        if read.context is None:
+            read.context = (await _context(self._jan, run),)
+        (context,) = read.context
+        if read.messages is not None:
+            return context, read.messages[-most_messages(run, notes) :]
+        messages = await newest_messages(self._jan, run, notes, _characters(context))
+        if sum(map(length, messages)) <= REMEMBERED:
+            read.messages = messages
+        return context, messages
 
     async def _fitting(self, run: Run, notes: Notes, prompt: Prompt, limit: int | None, context: int | None) -> int:
         """How many messages to show: no more than the run may read, and as leave the answer room in the context."""

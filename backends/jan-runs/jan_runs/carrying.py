@@ -19,6 +19,7 @@ from jan_core.errors import JanError, NotFound
 from jan_core.schemas.runs import RunError, RunUsage
 from jan_runs import events, recovery, states, steps
 from jan_runs.answering import Answer
+from jan_runs.asking import Conversation
 from jan_runs.beginning import going
 from jan_runs.carrying_out import CarryingOut
 from jan_runs.fitting import PromptTooLong
@@ -106,6 +107,7 @@ class Carrying:
         self._toolbox = toolbox
         self._asking: Asking | OwnRun = asking
         self._own: list[AssistantFunctionTool] | None = None
+        self._read = Conversation()
 
     @property
     def saying(self) -> Saying | None:
@@ -214,7 +216,7 @@ class Carrying:
             with self.interrupt.waiting(), beginning.awaited():
                 if self._own is None:
                     self._own = await tools_here(self._toolbox, run)
-                asked = await self._asking.ask(run, self._notes, self._limit(), self._own)
+                asked = await self._asking.ask(run, self._notes, self._limit(), self._own, self._read)
             await self._record.changed()
             beginning.soon()
             with self.interrupt.waiting():

@@ -16,7 +16,7 @@ from typing_extensions import override
 from jan_core import call
 from jan_core.errors import InvalidRequest, NotFound
 from jan_core.ids import new_id, now
-from jan_runs.asking import Asked, readable
+from jan_runs.asking import Asked, Conversation, readable
 from jan_runs.beginning import going
 from jan_runs.prompt import Prompt, newest_messages
 from jan_runs.tools import Toolbox
@@ -49,7 +49,14 @@ class OwnRun(Toolbox):
         self._events: AsyncGenerator[OwnEvent] | None = None
         self._output = ""
 
-    async def ask(self, run: Run, notes: Notes, limit: int | None, own: Sequence[AssistantFunctionTool] = ()) -> Asked:
+    async def ask(
+        self,
+        run: Run,
+        notes: Notes,
+        limit: int | None,
+        own: Sequence[AssistantFunctionTool] = (),
+        read: Conversation | None = None,
+    ) -> Asked:
         """What the code says until it has done something, or has ended; as `Asking.ask`.
 
         Raises:

@@ -41,15 +41,7 @@ async def newest_messages(jan: Jan, run: Run, notes: Notes, characters: int | No
     Raises:
         InvalidRequest: what came of the run's tools fills a request already.
     """
-    room = MOST - _others(run, notes)
-    if room < 1:
-        raise InvalidRequest(
-            f"The run {run.id} has called so many tools that no request holds what came out: the instructions, the "
-            f"calls and their outputs are {MOST - room:,} messages, and with one of the thread {MOST:,} fit. Begin "
-            "another run.",
-            param="messages",
-        )
-    most = min(run.truncation_strategy.last_messages or room, room)
+    most = most_messages(run, notes)
     own = {one.message for one in notes.rounds if one.message is not None}
     if notes.saying is not None:
         own.add(notes.saying.id)
@@ -63,7 +55,7 @@ async def newest_messages(jan: Jan, run: Run, notes: Notes, characters: int | No
             if message.id in own or message.status == "in_progress" or not (message.content or message.attachments):
                 continue
             found.append(message)
-            read += sum(_length(part) for part in message.content)
+            read += length(message)
             if len(found) == most or read >= enough:
                 break
         if not page.has_more:
@@ -73,9 +65,31 @@ async def newest_messages(jan: Jan, run: Run, notes: Notes, characters: int | No
     return found
 
 
+def most_messages(run: Run, notes: Notes) -> int:
+    """How many messages of the thread the model may be shown, by the run's settings and by what it has called so far.
+
+    Raises:
+        InvalidRequest: what came of the run's tools fills a request already.
+    """
+    room = MOST - _others(run, notes)
+    if room < 1:
+        raise InvalidRequest(
+            f"The run {run.id} has called so many tools that no request holds what came out: the instructions, the "
+            f"calls and their outputs are {MOST - room:,} messages, and with one of the thread {MOST:,} fit. Begin "
+            "another run.",
+            param="messages",
+        )
+    return min(run.truncation_strategy.last_messages or room, room)
+
+
 def _others(run: Run, notes: Notes) -> int:
     """How many messages of a request are none of the thread's."""
     return bool(run.instructions) + sum(1 + len(one.calls) for one in notes.rounds)
+
+
+def length(message: Message) -> int:
+    """Characters of a message that the model would read."""
+    return sum(_length(part) for part in message.content)
 
 
 def _length(part: Any) -> int:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jan_runs import recovery
+from jan_runs import asking, recovery
 from jan_runs.notes import Notes
 
 from jan_core.schemas.runs import KeptRun, ToolOutputsRequest
 from jan_core.testing.contract.run_grammar import story
 
-from .conftest import FUNCTION, Place, Talk, names, scripted
+from .conftest import FUNCTION, Place, Talk, around, names, scripted
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform == "win32", reason="the code's limits are POSIX's")]
 
@@ -311,3 +311,29 @@ async def test_what_the_model_says_to_an_output_that_cannot_be_stored_is_not_tol
             await held_up(talk, '"output":"42"', OSError("no room"))
         assert len(talk.engine.asked) == 2
         assert await talk.answers() == []
+
+
+@pytest.mark.parametrize(("characters", "reads"), [(10, 1), (asking.REMEMBERED, 2)])
+async def test_a_short_conversation_is_read_once(talk: Talk, tmp_path: Path, characters: int, reads: int) -> None:
+    """A long one for each answer; either way the model is shown the same."""
+    write(tmp_path)
+    read: list[Any] = []
+    shown: list[list[Any]] = []
+
+    async def reading(proceed: Any, *given: Any) -> Any:
+        read.append(given)
+        return await proceed(*given)
+
+    async def asked(proceed: Any, body: Any) -> Any:
+        shown.append([one.model_dump(mode="json") for one in body.messages])
+        return await proceed(body)
+
+    async with talk:
+        await talk.say("x" * characters, calls(("next", {"n": 7})))
+        with around(talk, "messages.list", reading), around(talk, "chat.create_stream", asked):
+            run = (await talk.events())[-1].data
+    assert run.status == "completed"
+    assert len(read) == reads
+    first, second = shown
+    assert second[: len(first)] == first
+    assert [one["role"] for one in second[len(first) :]] == ["assistant", "tool"]
