@@ -151,6 +151,9 @@ class Endpoint(ABC):
     """True where it works on while no request is there: it is entered after all others, and left before them."""
     engine: ClassVar[str | None] = None
     """Set by an implementation behind a `several` endpoint: the engine whose models it answers for."""
+    takes_unknown_fields: bool = False
+    """Set by an implementation that takes fields of a request that its schema does not know: they are in
+    `body.model_extra`. Elsewhere a request that has some is refused."""
     in_memory: ClassVar[bool] = False
     """Set by an implementation that keeps what it stores in the memory of its process, and means to."""
 

@@ -184,7 +184,7 @@ class _Exchange:
             raw = await read_body(self.receive)
             if raw is None:
                 return None
-            body = arguments["body"] = parse(types.body, raw)
+            body = arguments["body"] = parse(types.body, raw, unknown=self.route.endpoint.takes_unknown_fields)
             if context is not None:
                 context.model = getattr(body, "model", None)
             if self.route.log_prompts:

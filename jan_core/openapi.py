@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -12,6 +12,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from jan_core import __version__
 from jan_core.endpoint import Endpoint, Operation
+from jan_core.schemas.base import keeping_unknown
 
 _REF = "#/components/schemas/{model}"
 _CONVERTOR = re.compile(r"\{(\w+):\w+\}")
@@ -26,23 +27,27 @@ _ERRORS = {
 
 def describe(endpoints: Mapping[str, Endpoint]) -> bytes:
     """The OpenAPI 3.1 document of the endpoints that are served, as JSON."""
-    return json.dumps(document({name: endpoint.declared() for name, endpoint in endpoints.items()})).encode()
+    unknown = {name for name, endpoint in endpoints.items() if endpoint.takes_unknown_fields}
+    return json.dumps(document({name: one.declared() for name, one in endpoints.items()}, unknown)).encode()
 
 
-def document(endpoints: Mapping[str, type[Endpoint]]) -> dict[str, Any]:
+def document(endpoints: Mapping[str, type[Endpoint]], unknown: Collection[str] = ()) -> dict[str, Any]:
     """The OpenAPI 3.1 document of some endpoint classes.
 
     Args:
         endpoints: name to class, in the order in which they are described.
+        unknown: the names of those whose requests may have fields that are not described.
     """
     inputs: dict[tuple[Operation, str], Any] = {}
-    for endpoint in endpoints.values():
+    for name, endpoint in endpoints.items():
         for operation in endpoint.operations().values():
             if operation.path is not None:
                 types = operation.types()
                 for part in ("body", "query", "reply", "item"):
                     if getattr(types, part) is not None:
                         inputs[operation, part] = getattr(types, part)
+                if types.body is not None and name in unknown:
+                    inputs[operation, "body"] = keeping_unknown(types.body)
     wanted: list[tuple[tuple[Operation, str], JsonSchemaMode, Any]] = [
         (key, "validation" if key[1] in ("body", "query") else "serialization", TypeAdapter(kind))
         for key, kind in inputs.items()

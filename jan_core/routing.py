@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from jan_core.endpoint import Endpoint, Operation
 from jan_core.errors import InvalidRequest, Unavailable
 from jan_core.refusal import Refusal
+from jan_core.validation import refuse_unknown
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
@@ -21,7 +22,7 @@ def route_by_engine(jan: Jan, named: Mapping[str, Endpoint], asked: str) -> Endp
 
     An operation whose `body` names a model goes to the implementation whose `engine` is that of `body.model`, to the
     first one where nobody names an engine; an operation without a model goes to the first implementation that
-    supports it.
+    supports it. Fields of a request that its schema does not know are refused where that one does not take them.
 
     Args:
         jan: gives `models`, which knows each model's engine.
@@ -42,6 +43,12 @@ def route_by_engine(jan: Jan, named: Mapping[str, Endpoint], asked: str) -> Endp
     declared = implementations[0].declared()
 
     async def chosen(operation: Operation, body: Any) -> Endpoint:
+        target = await answering(operation, body)
+        if body is not None and not target.takes_unknown_fields:
+            refuse_unknown(body)
+        return target
+
+    async def answering(operation: Operation, body: Any) -> Endpoint:
         if getattr(body, "model", None) is None:
             return next((one for one in implementations if one.supports(operation.name)), implementations[0])
         if "models" not in jan.endpoints and len(implementations) == 1:
@@ -100,6 +107,7 @@ def route_by_engine(jan: Jan, named: Mapping[str, Endpoint], asked: str) -> Endp
         "__aexit__": leave,
         "ready": ready,
         "supports": lambda self, name: any(one.supports(name) for one in implementations),
+        "takes_unknown_fields": any(one.takes_unknown_fields for one in implementations),
     }
     return cast(Endpoint, type(f"Routed{declared.__name__}", (declared,), body)())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from jan_core.errors import InvalidRequest
+from jan_core.schemas.base import keeping_unknown
 
 M = TypeVar("M", bound=BaseModel)
 Path = list[str | int]
@@ -76,12 +77,13 @@ _LIMITS = {
 }
 
 
-def parse(model: type[M], raw: bytes) -> M:
+def parse(model: type[M], raw: bytes, *, unknown: bool = False) -> M:
     """Read a request body.
 
     Args:
         model: what the body must be; its own strictness holds.
         raw: the body as it came, of any length and with any bytes.
+        unknown: keep fields that `model` does not know, in `model_extra`; those of objects within it are refused still.
 
     Returns:
         The checked object.
@@ -98,7 +100,17 @@ def parse(model: type[M], raw: bytes) -> M:
         raise InvalidRequest(f"The body must be a JSON object, but is {_found(data)}.", code="invalid_type")
     if raw.count(b":") > _WIDE:
         _refuse_wide(data)
-    return checked(model, data)
+    return checked(keeping_unknown(model) if unknown else model, data)
+
+
+def refuse_unknown(body: BaseModel) -> None:
+    """Refuse the fields that `parse` kept, as it does where it keeps none.
+
+    Raises:
+        InvalidRequest: there is one; with code `unknown_field`.
+    """
+    if body.model_extra:
+        raise _unknown([[name] for name in body.model_extra], type(body))
 
 
 def checked(model: type[M], data: dict[str, Any]) -> M:
@@ -233,20 +245,16 @@ def _refuse_wide(data: dict[str, Any]) -> None:
 
 def _refusal(model: type[BaseModel], data: dict[str, Any], error: ValidationError) -> InvalidRequest:
     located = [(_path(data, details), details) for details in error.errors(include_url=False)]
-    names = [field.alias or name for name, field in model.model_fields.items()]
     unknown = (path for path, details in located if details["type"] == "extra_forbidden" and len(path) == 1)
-    for path in islice(unknown, 10):  # A misspelt field explains a missing one, so it is told first.
-        close = get_close_matches(str(path[0])[:_SHOWN], names, 1)
-        if close:
-            where = _text(path)
-            message = f"{where}: unknown field; did you mean `{close[0]}`?"
-            return InvalidRequest(message, param=where, code="unknown_field")
+    # A misspelt field explains a missing one, so it is told first.
+    if (misspelt := _misspelt(unknown, model)) is not None:
+        return misspelt
     deepest = max((path for path, _ in located), key=len)
     same = [details for path, details in located if path == deepest]
     where = _text(deepest)
     kinds = {details["type"] for details in same}
     if "extra_forbidden" in kinds:
-        return InvalidRequest(f"{where}: unknown field.", param=where, code="unknown_field")
+        return _unknown([deepest], model)
     if kinds & {"missing", "union_tag_not_found"}:
         return InvalidRequest(f"{where}: required, but not there.", param=where, code="missing_field")
     expected = " or ".join(dict.fromkeys(_expected(details) for details in same))
@@ -259,6 +267,23 @@ def _refusal(model: type[BaseModel], data: dict[str, Any], error: ValidationErro
         param=where,
         code="invalid_type" if wrong_type else "invalid_value",
     )
+
+
+def _unknown(paths: list[Path], model: type[BaseModel]) -> InvalidRequest:
+    where = _text(paths[0])
+    plain = InvalidRequest(f"{where}: unknown field.", param=where, code="unknown_field")
+    return _misspelt((path for path in paths if len(path) == 1), model) or plain
+
+
+def _misspelt(unknown: Iterable[Path], model: type[BaseModel]) -> InvalidRequest | None:
+    names = [field.alias or name for name, field in model.model_fields.items()]
+    for path in islice(unknown, 10):
+        close = get_close_matches(str(path[0])[:_SHOWN], names, 1)
+        if close:
+            where = _text(path)
+            message = f"{where}: unknown field; did you mean `{close[0]}`?"
+            return InvalidRequest(message, param=where, code="unknown_field")
+    return None
 
 
 def _expected(details: ErrorDetails) -> str:

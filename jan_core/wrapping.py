@@ -188,6 +188,7 @@ def _twin(inner: Endpoint, wrapped: Mapping[str, Any]) -> Endpoint:
         "ready": staticmethod(inner.ready),
         "serving": staticmethod(inner.serving),
         "engine": inner.engine,
+        "takes_unknown_fields": inner.takes_unknown_fields,
         "in_memory": inner.in_memory,
         "unasked": inner.unasked,
     }

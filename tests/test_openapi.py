@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -208,3 +209,18 @@ def test_schemathesis_reads_it_and_finds_no_5xx(tmp_path: Path) -> None:
     assert refused == []
     assert len(asked) == len(operations)
     print(asked)
+
+
+def test_requests_may_have_further_fields_where_an_endpoint_takes_them() -> None:
+    class Taking(ScriptedChat):
+        takes_unknown_fields = True
+
+    found = {}
+    for name, chat in (("strict", ScriptedChat()), ("taking", Taking())):
+        made = json.loads(describe({"chat": chat}))
+        body = made["paths"]["/v1/chat/completions"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        schema = made["components"]["schemas"][body["$ref"].rsplit("/", 1)[1]]
+        found[name] = schema["additionalProperties"]
+        assert schema["properties"]["seed"]["description"]
+    assert found["strict"] is False
+    assert found["taking"] is not False

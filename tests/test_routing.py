@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,12 @@ from jan_core.app import Jan
 from jan_core.errors import InvalidRequest, ModelNotFound, NotSupported, Unavailable
 from jan_core.inprocess import client
 from jan_core.refusal import Refusal
-from jan_core.schemas.chat import ChatCompletionRequest
+from jan_core.schemas.chat import ChatCompletionChunk, ChatCompletionRequest
 from jan_core.schemas.chat.stored import ChatCompletionDeleted
 from jan_core.testing.memory import ModelsInMemory
 from jan_core.testing.scripted import ScriptedChat
 from jan_core.testing.wired import wired
-from tests.parts import chat_body, part
+from tests.parts import chat_body, part, plugins
 
 ENGINES: dict[str, str | None] = {"m-red": "red", "m-blue": "blue", "m-green": "green", "m-any": None}
 
@@ -210,3 +211,46 @@ def test_two_for_one_engine_and_one_without_are_refused(tmp_path: Path, monkeypa
 
     assert start(Red) == "two modules answer for the engine 'red'"
     assert start(None_) == "chat-second names no engine, so no model could choose it"
+
+
+@pytest.mark.anyio
+async def test_unknown_fields_reach_who_takes_them_and_are_refused_elsewhere(both: Both) -> None:
+    async with both.jan as jan, client(jan) as http:
+        path = "chat/completions"
+        for model in ("m-red", "m-blue"):
+            reply = await http.post(path, json=chat_body("a", model, zzz=1))
+            assert (reply.status_code, reply.json()["error"]["code"]) == (400, "unknown_field")
+
+
+@pytest.mark.anyio
+async def test_one_of_two_takes_unknown_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Any] = []
+
+    class Taking(Blue):
+        takes_unknown_fields = True
+
+        def create_stream(self, body: ChatCompletionRequest) -> AsyncIterator[ChatCompletionChunk]:
+            found.append(body.model_extra)
+            return super().create_stream(body)
+
+    async def through(proceed: Any, *given: Any) -> Any:
+        return await proceed(*given)
+
+    modules = {
+        "models-m": part(monkeypatch, "models-m", provide_models=lambda: ModelsInMemory(dict(ENGINES))),
+        "chat-red": part(monkeypatch, "chat-red", provide_chat=lambda: Red()),
+        "chat-blue": part(monkeypatch, "chat-blue", provide_chat=lambda: Taking()),
+    }
+    around = plugins(monkeypatch, "wrap_chat", around={"create": through})
+    for layers in ({}, around):
+        found.clear()
+        async with wired(tmp_path, modules=modules, plugins=layers) as jan, client(jan) as http:
+            for stream in (False, True):
+                path = "chat/completions"
+                reply = await http.post(path, json=chat_body("a", "m-blue", zzz={"a": None}, stream=stream))
+                assert reply.status_code == 200, reply.text
+                reply = await http.post(path, json=chat_body("a", "m-red", zzz=1, modle="m", stream=stream))
+                assert reply.status_code == 400
+                told = reply.json()["error"]
+                assert (told["param"], told["code"]) == ("modle", "unknown_field")
+        assert found == [{"zzz": {"a": None}}] * 2

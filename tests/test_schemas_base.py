@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from jan_core.schemas.base import Reply, Request, optional
+from jan_core.schemas.base import Reply, Request, keeping_unknown, optional
 
 
 class Asked(Request):
@@ -47,3 +47,15 @@ def test_a_reply_cannot_be_built_without_what_is_required() -> None:
 @pytest.mark.parametrize(("model", "field"), [(Asked, "number"), (Told, "extra")])
 def test_the_text_below_a_field_describes_it(model: type[BaseModel], field: str) -> None:
     assert model.model_json_schema()["properties"][field]["description"]
+
+
+def test_what_keeps_unknown_fields_is_the_same_otherwise() -> None:
+    kept = keeping_unknown(Asked)
+    assert keeping_unknown(Asked) is kept
+    found = kept.model_validate({"number": 1, "x": {"y": None}})
+    assert isinstance(found, Asked)
+    assert found.model_extra == {"x": {"y": None}}
+    for bad in ({"number": "1"}, {"number": 1, "x": float("inf")}):
+        with pytest.raises(ValidationError):
+            kept.model_validate(bad)
+    assert kept.model_json_schema()["properties"]["number"]["description"] == "How much."

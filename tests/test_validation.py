@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jan_core.errors import InvalidRequest
 from jan_core.schemas.chat import ChatCompletionRequest, ChatCompletionsQuery
-from jan_core.validation import checked, parse, parse_query, path_at
+from jan_core.validation import checked, parse, parse_query, path_at, refuse_unknown
 
 USER = {"role": "user", "content": "Hello"}
 OK: dict[str, Any] = {"model": "m", "messages": [USER]}
@@ -275,3 +275,37 @@ def test_an_object_that_is_put_together_here_is_checked_as_a_body_is() -> None:
     with pytest.raises(InvalidRequest, match="seed: expected an integer") as refused:
         checked(ChatCompletionRequest, {**made, "seed": "3"})
     assert (refused.value.param, refused.value.code) == ("seed", "invalid_type")
+
+
+def test_unknown_fields_are_kept_as_they_came_where_that_is_asked_for() -> None:
+    given = {"guided": {"regex": "a+", "deep": [1, None]}, "nothing": None, "model_dump": 1, "__class__": "x"}
+    request = parse(ChatCompletionRequest, json.dumps({**OK, **given}).encode(), unknown=True)
+    assert isinstance(request, ChatCompletionRequest)
+    assert request.model_extra == given
+    assert request.model_copy(update={"stream": True}).model_extra == given
+    assert not parse(ChatCompletionRequest, json.dumps(OK).encode(), unknown=True).model_extra
+    assert refused({**OK, "guided": 1}).code == "unknown_field", "the schema itself has changed"
+
+
+@pytest.mark.parametrize(
+    ("raw", "param", "code"),
+    [
+        (json.dumps(message(content="a", user=1)), "messages[1].user", "unknown_field"),
+        (json.dumps({**OK, "zzz": 1, "seed": "3"}), "seed", "invalid_type"),
+        (json.dumps(OK)[:-1] + ', "zzz": {"a": [1e999]}}', "zzz.a[0]", "invalid_value"),
+        (json.dumps({**OK, **{str(number): 1 for number in range(10_001)}}), None, "invalid_value"),
+    ],
+)
+def test_what_is_refused_where_unknown_fields_are_kept(raw: str, param: str | None, code: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse(ChatCompletionRequest, raw.encode(), unknown=True)
+    assert (caught.value.param, caught.value.code) == (param, code)
+
+
+@pytest.mark.parametrize("given", [{"zzz": 1}, {"zzz": 1, "modle": "m"}, {"a b": None}])
+def test_unknown_fields_that_were_kept_are_refused_later_in_the_same_words(given: dict[str, Any]) -> None:
+    refuse_unknown(parse(ChatCompletionRequest, json.dumps(OK).encode(), unknown=True))
+    with pytest.raises(InvalidRequest) as caught:
+        refuse_unknown(parse(ChatCompletionRequest, json.dumps({**OK, **given}).encode(), unknown=True))
+    early = refused({**OK, **given})
+    assert (caught.value.message, caught.value.param, caught.value.code) == (early.message, early.param, early.code)

@@ -14,9 +14,9 @@ import inspect
 import operator
 import sys
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 if TYPE_CHECKING:
     from pydantic import GetJsonSchemaHandler
@@ -71,6 +71,24 @@ class Request(Described):
         defer_build=True,
         protected_namespaces=(),
     )
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@cache
+def keeping_unknown(schema: type[M]) -> type[M]:
+    """The same request, which keeps fields that it does not know: they are in `model_extra`, as JSON has them.
+
+    Those of the objects within it are refused as ever.
+    """
+    body = {
+        "__module__": schema.__module__,
+        "__doc__": schema.__doc__,
+        "__annotations__": {"__pydantic_extra__": dict[str, JsonValue]},
+        "model_config": ConfigDict(extra="allow"),
+    }
+    return type(schema.__name__, (schema,), body)
 
 
 class Reply(Described):

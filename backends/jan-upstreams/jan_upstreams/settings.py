@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -104,3 +104,10 @@ class ModuleSettings(Described):
 
     upstreams: list[UpstreamSettings] = Field(default=[])
     """Further servers, as in `[jan-upstreams]`, for whoever has no other table."""
+    unknown_fields: Literal["refuse", "pass on"] = "refuse"
+    """What is done with fields of a request that the API does not know: servers have some of their own."""
+
+    @property
+    def passes_on(self) -> bool:
+        """Whether such fields go to the server."""
+        return self.unknown_fields == "pass on"

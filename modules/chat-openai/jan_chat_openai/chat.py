@@ -22,13 +22,15 @@ class ChatOpenAI(Chat):
     Args:
         jan: gives `models`, which knows whose a model is.
         engine: the servers.
+        passes_on: whether fields that the API does not know go to them.
     """
 
     engine: ClassVar[str | None] = "openai"
 
-    def __init__(self, jan: Jan, engine: Upstreams) -> None:
+    def __init__(self, jan: Jan, engine: Upstreams, *, passes_on: bool = False) -> None:
         self._jan = jan
         self._engine = engine
+        self.takes_unknown_fields = passes_on
 
     async def ready(self) -> None:
         """One of the servers may be asked."""

@@ -47,6 +47,8 @@ def asked(body: ChatCompletionRequest, model: str) -> dict[str, Any]:
         model: the model's own id.
     """
     given = body.model_dump(mode="json", exclude_none=True, exclude_unset=True, exclude=set(OWN))
+    # What the API does not know goes as it came: a null may mean something to its server.
+    given |= body.model_extra or {}
     return {"model": model, **given, "stream": True, "stream_options": {"include_usage": True}}
 
 

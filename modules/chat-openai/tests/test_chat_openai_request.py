@@ -7,6 +7,7 @@ import pytest
 from jan_chat_openai.request import asked, encoded, key_of, refuse
 
 from jan_core.errors import NotSupported
+from jan_core.schemas.base import keeping_unknown
 from jan_core.schemas.chat import ChatCompletionRequest
 
 
@@ -57,3 +58,9 @@ def test_what_a_server_may_pass_over_in_silence_is_refused(name: str, value: Any
     with pytest.raises(NotSupported) as told:
         refuse(body(**{name: value}))
     assert told.value.param == name
+
+
+def test_fields_that_the_api_does_not_know_go_as_they_came() -> None:
+    more = {"guided_json": {"type": "object", "a": None}, "min_tokens": 3, "nothing": None}
+    open_body = keeping_unknown(ChatCompletionRequest).model_validate({**body().model_dump(exclude_unset=True), **more})
+    assert asked(open_body, "m") == asked(body(), "m") | more

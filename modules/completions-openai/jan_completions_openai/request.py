@@ -54,6 +54,8 @@ def asked(body: CompletionRequest, model: str) -> dict[str, Any]:
     """
     given = body.model_dump(mode="json", exclude_none=True, exclude_unset=True, exclude=set(OWN))
     given.setdefault("max_tokens", SHORT)
+    # What the API does not know goes as it came: a null may mean something to its server.
+    given |= body.model_extra or {}
     return {"model": model, "prompt": None, **given, "stream": True, "stream_options": {"include_usage": True}}
 
 

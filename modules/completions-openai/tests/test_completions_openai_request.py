@@ -7,6 +7,7 @@ import pytest
 from jan_completions_openai.request import asked, encoded, prompts, refuse
 
 from jan_core.errors import NotSupported
+from jan_core.schemas.base import keeping_unknown
 from jan_core.schemas.completions import CompletionRequest
 
 
@@ -48,3 +49,9 @@ def test_what_is_not_done_is_refused(fields: dict[str, Any], param: str) -> None
     with pytest.raises(NotSupported) as told:
         refuse(body(fields.pop("prompt", "ab"), **fields))
     assert told.value.param == param
+
+
+def test_fields_that_the_api_does_not_know_go_as_they_came() -> None:
+    more = {"guided_regex": "a+", "nothing": None}
+    open_body = keeping_unknown(CompletionRequest).model_validate({"model": "alias", "prompt": "ab", **more})
+    assert asked(open_body, "m") == asked(body(), "m") | more

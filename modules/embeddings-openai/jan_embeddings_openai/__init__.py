@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def settings_model() -> type[ModuleSettings]:
-    """The module's own table: further upstreams."""
+    """The module's own table: further upstreams, and what they are sent."""
     return ModuleSettings
 
 
@@ -32,7 +32,7 @@ def provide_embeddings(settings: ModuleSettings, jan: Jan) -> EmbeddingsOpenAI:
 
     engine = jan.backend(Upstreams)
     engine.add(settings.upstreams)
-    return EmbeddingsOpenAI(jan, engine)
+    return EmbeddingsOpenAI(jan, engine, passes_on=settings.passes_on)
 
 
 @hookimpl

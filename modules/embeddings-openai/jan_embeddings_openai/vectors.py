@@ -69,7 +69,8 @@ class Vectors:
 
     async def _asked(self, texts: Sequence[Any]) -> tuple[list[list[float]], int]:
         # Never with `dimensions`: many servers pass over them in silence, and cutting is the same everywhere.
-        request = {"model": self._model, "input": texts, "encoding_format": "float"}
+        own = {"model": self._model, "input": texts, "encoding_format": "float"}
+        request = {**(self._body.model_extra or {}), **own}
         raw = json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
         _, found = await self._engine.ask(self._model, of_text(self._model, texts), "/embeddings", raw)
         listed = found.get("data") if isinstance(found, dict) else None

@@ -10,6 +10,7 @@ import pytest
 from jan_embeddings_openai.vectors import Vectors
 
 from jan_core.errors import EngineError, InvalidRequest
+from jan_core.schemas.base import keeping_unknown
 from jan_core.schemas.embeddings import EmbeddingList, EmbeddingRequest
 
 
@@ -85,3 +86,11 @@ async def test_the_text_that_is_at_fault_is_named() -> None:
 async def test_what_are_no_vectors_is_the_servers_fault(odd: Any) -> None:
     with pytest.raises(EngineError, match="upstream"):
         await made(Asked(lambda texts: odd), ["a", "b"])
+
+
+@pytest.mark.anyio
+async def test_fields_that_the_api_does_not_know_go_as_they_came() -> None:
+    asked, more = Asked(lambda texts: listed([1.0])), {"truncate_prompt_tokens": 5, "nothing": None}
+    body = keeping_unknown(EmbeddingRequest).model_validate({"model": "alias", "input": "a", **more})
+    await Vectors(asked, "own-id", body).made()  # type: ignore[arg-type]
+    assert asked.requests == [{**more, "model": "own-id", "input": ["a"], "encoding_format": "float"}]
