@@ -284,7 +284,9 @@ def _network_errors() -> tuple[type[Exception], ...]:
 
 
 def _short(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}".removesuffix(": ")
+    # What a parser complains of it quotes, and a server may have said anything there, its key too.
+    told = " ".join(str(error).split())[:120] if isinstance(error, OSError) else ""
+    return f"{type(error).__name__}: {told}".removesuffix(": ")
 
 
 def _key(settings: UpstreamSettings) -> str | None:
