@@ -91,6 +91,15 @@ class Code(Backend):
         known = await self._known(assistant_id)
         return known is not None and known.own_run
 
+    async def has(self, assistant_id: str) -> tuple[bool, Sequence[CodeTool]]:
+        """What `has_run` and `tools` tell, with one look at the code.
+
+        Raises:
+            JanError: as `tools`.
+        """
+        known = await self._known(assistant_id)
+        return (False, ()) if known is None else (known.own_run, known.tools)
+
     async def _known(self, assistant_id: str) -> Running | None:
         """What is known of the code as it is now; None where there is none."""
         source = await self._source(assistant_id)

@@ -248,6 +248,7 @@ class TestChanges:
     async def test_no_code_no_tools(self, assistant: Assistant) -> None:
         assert await assistant.code.tools("a") == ()
         assert await assistant.code.tools("nobody") == ()
+        assert await assistant.code.has("nobody") == (False, ())
         assert not await assistant.code.has_code("a")
         with pytest.raises(BrokenCode, match="has no code"):
             await assistant.call("add")

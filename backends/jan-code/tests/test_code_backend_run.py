@@ -77,6 +77,7 @@ class TestSaying:
         )
         await assistant.settled()
         assert await assistant.code.has_run("a")
+        assert await assistant.code.has("a") == (True, await assistant.code.tools("a"))
         assert await assistant.names() == ["add"]
         assert await told(assistant) == [
             Said("Hà "),

@@ -28,7 +28,7 @@ from jan_runs.notes import Notes, Round
 from jan_runs.own_run import OwnRun
 from jan_runs.record import EndedElsewhere, NotStored, Record
 from jan_runs.saying import ended
-from jan_runs.tools import tools_here
+from jan_runs.tools import not_given
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
@@ -106,7 +106,7 @@ class Carrying:
         self._answer = self._next()
         self._toolbox = toolbox
         self._asking: Asking | OwnRun = asking
-        self._own: list[AssistantFunctionTool] | None = None
+        self._own: list[AssistantFunctionTool] = []
         self._read = Conversation()
 
     @property
@@ -184,16 +184,21 @@ class Carrying:
         if states.overdue(run):
             raise Over("expired")
         async with AsyncExitStack() as stack:
-            if not notes.rounds and await self._has_run():
+            if await self._look_at_code() and not notes.rounds:
                 own_run = OwnRun(self._jan, self._toolbox, self._record, notes, self.interrupt)
                 stack.push_async_callback(own_run.close)
                 self._toolbox = self._asking = own_run
+                self._own = []  # it calls them itself
             while await self._one_answer():
                 pass
 
-    async def _has_run(self) -> bool:
+    async def _look_at_code(self) -> bool:
+        """Whether the assistant has a `run` of its own; its tools are known then."""
+        run = self._record.kept.run
         with self.interrupt.waiting():
-            return await self._toolbox.has_run(self._record.kept.run.assistant_id)
+            own_run, tools = await self._toolbox.has(run.assistant_id)
+        self._own = not_given(run, tools)
+        return own_run
 
     def _next(self, *, before: Message | None = None, anew: Sequence[RunStep] = ()) -> Answer:
         return Answer(self._record, self._feed, self._notes, self.interrupt, before=before, anew=anew)
@@ -214,8 +219,6 @@ class Carrying:
         asked: Asked | None = None
         try:
             with self.interrupt.waiting(), beginning.awaited():
-                if self._own is None:
-                    self._own = await tools_here(self._toolbox, run)
                 asked = await self._asking.ask(run, self._notes, self._limit(), self._own, self._read)
             await self._record.changed()
             beginning.soon()
@@ -249,7 +252,7 @@ class Carrying:
         """The model has called tools: the assistant's own are carried out, and the run waits for what others give."""
         answer, calls = self._answer, calling.calls()
         said = answer.said
-        own = {tool.function.name for tool in self._own or ()}
+        own = {tool.function.name for tool in self._own}
         for one in calls:
             # An own run tells of what it has done, by whatever name.
             one.here = one.name in own or self._asking is self._toolbox

@@ -13,6 +13,7 @@ from jan_core.schemas.tools import AssistantFunction, AssistantFunctionTool
 if TYPE_CHECKING:
     from jan_code.backend import Code
     from jan_code.conversation import Begins, Said, Stepped, Used
+    from jan_code.loaded import CodeTool
 
     from jan_core.schemas.runs import Run
 
@@ -56,6 +57,14 @@ class Toolbox(ABC):
         """
         return False
 
+    async def has(self, assistant_id: str) -> tuple[bool, Sequence[AssistantFunctionTool]]:
+        """What `has_run` and `tools` tell, at once.
+
+        Raises:
+            JanError: as `tools`.
+        """
+        return await self.has_run(assistant_id), await self.tools(assistant_id)
+
     def run(self, assistant_id: str, context: Mapping[str, Any]) -> AsyncGenerator[OwnEvent]:
         """Carry out an assistant's own `run`; asked for where `has_run`. See `jan_code.backend.Code.run`."""
         raise NotImplementedError
@@ -73,13 +82,7 @@ class CodeTools(Toolbox):
 
     @override
     async def tools(self, assistant_id: str) -> Sequence[AssistantFunctionTool]:
-        return [
-            AssistantFunctionTool(
-                type="function",
-                function=AssistantFunction(name=one.name, description=one.description, parameters=one.parameters),
-            )
-            for one in await self._code.tools(assistant_id)
-        ]
+        return _tools(await self._code.tools(assistant_id))
 
     @override
     async def call(self, assistant_id: str, name: str, arguments: str) -> str:
@@ -90,15 +93,26 @@ class CodeTools(Toolbox):
         return await self._code.has_run(assistant_id)
 
     @override
+    async def has(self, assistant_id: str) -> tuple[bool, Sequence[AssistantFunctionTool]]:
+        own_run, tools = await self._code.has(assistant_id)
+        return own_run, _tools(tools)
+
+    @override
     def run(self, assistant_id: str, context: Mapping[str, Any]) -> AsyncGenerator[OwnEvent]:
         return self._code.run(assistant_id, context)
 
 
-async def tools_here(toolbox: Toolbox, run: Run) -> list[AssistantFunctionTool]:
-    """The tools that a run's assistant has itself, but for those whose name the run was given a tool of.
+def _tools(found: Sequence[CodeTool]) -> list[AssistantFunctionTool]:
+    return [
+        AssistantFunctionTool(
+            type="function",
+            function=AssistantFunction(name=one.name, description=one.description, parameters=one.parameters),
+        )
+        for one in found
+    ]
 
-    Raises:
-        JanError: as `Toolbox.tools`.
-    """
+
+def not_given(run: Run, tools: Sequence[AssistantFunctionTool]) -> list[AssistantFunctionTool]:
+    """The tools that a run's assistant has itself, but for those whose name the run was given a tool of."""
     given = {tool.function.name for tool in run.tools if isinstance(tool, AssistantFunctionTool)}
-    return [tool for tool in await toolbox.tools(run.assistant_id) if tool.function.name not in given]
+    return [tool for tool in tools if tool.function.name not in given]
