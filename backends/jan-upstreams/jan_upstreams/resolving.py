@@ -6,6 +6,7 @@ with a public ending that suddenly leads to a private address is somebody else's
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 
@@ -47,7 +48,9 @@ class Resolver(AbstractResolver):
             return found
         public = [one for one in found if ipaddress.ip_address(one["host"].split("%")[0]).is_global]
         if not public:
-            raise OSError(f"{host} leads to a private address; if that is right, write private = true")
+            # With a number: of an OSError without one, aiohttp tells nothing.
+            why = f"{host} leads to a private address; if that is right, write private = true"
+            raise OSError(errno.EHOSTUNREACH, why)
         return public
 
     @override

@@ -13,7 +13,7 @@ from pydantic_core import from_json
 
 from jan_core.refusal import Refusal
 from jan_upstreams.events import Events, TooLong
-from jan_upstreams.failures import Failure, refused, unreachable, within
+from jan_upstreams.failures import SHOWN, Failure, refused, unreachable, within
 from jan_upstreams.health import Health
 
 if TYPE_CHECKING:
@@ -285,7 +285,7 @@ def _network_errors() -> tuple[type[Exception], ...]:
 
 def _short(error: Exception) -> str:
     # What a parser complains of it quotes, and a server may have said anything there, its key too.
-    told = " ".join(str(error).split())[:120] if isinstance(error, OSError) else ""
+    told = " ".join(str(error).split())[:SHOWN] if isinstance(error, OSError) else ""
     return f"{type(error).__name__}: {told}".removesuffix(": ")
 
 
