@@ -1,4 +1,4 @@
-"""Jan in front of other servers: speed before llama.cpp's own HTTP server, and 200 streams from a scripted one.
+"""Jan in front of other servers: before llama.cpp's own, with many streams, and while upstreams are killed.
 
 The reference is the same client at the upstream itself, without Jan in between.
 """
@@ -9,9 +9,12 @@ import json
 import os
 import re
 import statistics
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from tests.benchmarks import streams
@@ -21,19 +24,25 @@ from tests.benchmarks.processes import Server, jan_serve, python, serving, smoll
 from tests.benchmarks.stream import ENDLESS, FIRST_PAIRS, TOKENS, location, together
 from tests.upstreams import front
 from tests.upstreams.llamacpp import ALIAS
+from tests.upstreams.process import Scripted
 
-ABOUT = "before llama.cpp's own server: one stream and eight, first token; 200 streams from a scripted upstream"
+ABOUT = "before llama.cpp's own server: one stream and eight, first token; 200 streams; upstreams that are killed"
 EIGHT = 8
 EIGHT_PAIRS = 16
 """Pairs for eight streams: which of them come to share a batch is chance."""
 EIGHT_TOKENS = 64
 ROUNDS = 3
 SECONDS = 10
+REPLICAS = 4
+CLIENTS = 8
+KILLS = 20
+"""Upstreams that are killed, one a second."""
+WORDS = [f"word-{number} " for number in range(12)]
 
 
 def run(bench: Bench) -> list[Row]:
-    """Seven figures."""
-    return [*_spoken(bench), *_many(bench)]
+    """Eight figures."""
+    return [*_spoken(bench), *_many(bench), _killed(bench)]
 
 
 @contextmanager
@@ -133,3 +142,68 @@ def peak(server: Server) -> float:
     """The most MB of memory that a server has had in RAM (`VmHWM` of proc(5))."""
     status = Path(f"/proc/{server.pid}/status").read_text()
     return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
+
+
+def _killed(bench: Bench) -> Row:
+    """Four upstreams under load, of which one is killed each second and is there again half a second later."""
+    kills = 4 if bench.quick else KILLS
+    outcomes: Counter[str] = Counter()
+    over, lock = threading.Event(), threading.Lock()
+
+    def load(port: int, number: int) -> None:
+        turn = 0
+        while not over.is_set():
+            turn += 1
+            found = _outcome(port, f"{number} {turn}")
+            with lock:
+                outcomes[found] += 1
+
+    with ExitStack() as stack:
+        replicas = [stack.enter_context(Scripted(models=["scripted"])) for _ in range(REPLICAS)]
+        described = [{"name": f"u{number}", "url": one.url} for number, one in enumerate(replicas)]
+        command = jan_serve(front.write(bench.folder / "killed", *described))
+        jan = stack.enter_context(serving(command, bench.folder / "killed-jan.log"))
+        clients = [threading.Thread(target=load, args=(jan.port, number)) for number in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        try:
+            for number in range(kills):
+                due = time.monotonic() + 1
+                replicas[number % REPLICAS].kill()
+                over.wait(0.5)
+                replicas[number % REPLICAS].start()
+                over.wait(max(0.0, due - time.monotonic()))
+        finally:
+            over.set()
+            for client in clients:
+                client.join()
+    bench.say(f"{kills} kills: {json.dumps(outcomes)}")
+    failed = float(sum(count for outcome, count in outcomes.items() if outcome not in (ENDED, BROKEN)))
+    told = f"{outcomes.total()} streams of {CLIENTS} clients, {kills} kills, {outcomes[BROKEN]} broken off and told so"
+    broken = "" if outcomes[ENDED] > kills * 5 else f"only {outcomes[ENDED]} streams came to their end"
+    what = "4 upstreams, one killed each second: streams failed before their first byte"
+    return Row(what, failed, failed, failed, 0, "", False, told, broken)
+
+
+ENDED, BROKEN = "whole", "broken off, and told so"
+
+
+def _outcome(port: int, text: str) -> str:
+    """How one stream ended."""
+    script = json.dumps({"say": WORDS, "rate": 100})
+    messages = [{"role": "user", "content": text}, {"role": "user", "content": script}]
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        body = json.dumps({"model": "scripted", "messages": messages, "stream": True})
+        connection.request("POST", "/v1/chat/completions", body, {"content-type": "application/json"})
+        reply = connection.getresponse()
+        told = reply.read()
+    except (OSError, HTTPException) as error:
+        return f"no answer: {type(error).__name__}"
+    finally:
+        connection.close()
+    if reply.status != 200:
+        return f"{reply.status}: {told[:200]!r}"
+    if told.rstrip().endswith(b"data: [DONE]") and all(word.encode() in told for word in WORDS):
+        return ENDED
+    return BROKEN if b'data: {"error"' in told or b'"error":' in told else "ended without its end, in silence"

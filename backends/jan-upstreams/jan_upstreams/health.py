@@ -58,6 +58,10 @@ class Health:
         Args:
             at_once: it was not even there.
         """
+        if (
+            self.wait > 0
+        ):  # of a request that began before: all that were under way fail together, and that is one failure
+            return
         self._failures += 1
         if at_once or self._failures >= FAILURES or not self.well:
             self._until = self._clock() + self._pause

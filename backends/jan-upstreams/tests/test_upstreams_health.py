@@ -53,3 +53,15 @@ def test_pauses_grow_and_have_an_end() -> None:
     one.worked()
     one.failed(at_once=True)
     assert one.wait == FIRST
+
+
+def test_requests_that_fail_together_are_one_failure() -> None:
+    clock = Clock()
+    one = Health(clock)
+    for at_once in (False, True):
+        for _ in range(50):
+            one.failed(at_once=at_once)
+        assert one.wait == FIRST
+        clock.now += FIRST
+        assert one.may_try()
+        one.worked()
