@@ -120,14 +120,13 @@ async def test_create_and_poll_needs_no_outputs(openai: AsyncOpenAI) -> None:
 
 
 LEAVES_A_MARK = """
-import time
+import threading
 
 def mark(path: str) -> str:
     \"\"\"Does something that can be seen, and never returns.\"\"\"
     with open(path, "a") as file:
         file.write("x")
-    while True:
-        time.sleep(1)
+    threading.Event().wait()
 """
 SERVER = """
 import asyncio, json, sys

@@ -23,12 +23,11 @@ from tests.faults.wire import Wire
 pytestmark = pytest.mark.faults
 
 CODE = '''
-import time
+import threading
 
 def never(number: int) -> str:
     """Never returns."""
-    while True:
-        time.sleep(1)
+    threading.Event().wait()
 
 def quick(number: int) -> str:
     """Returns at once."""

@@ -20,7 +20,7 @@ from .conftest import FUNCTION, Place, Talk, around, names, scripted
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform == "win32", reason="the code's limits are POSIX's")]
 
 CODE = '''
-import pathlib, time
+import pathlib, threading
 
 def double(n: int) -> int:
     """Doubles a number."""
@@ -38,8 +38,7 @@ def note(path: str) -> str:
 
 def hang() -> str:
     """Never returns."""
-    while True:
-        time.sleep(1)
+    threading.Event().wait()
 
 def fail() -> str:
     """Fails."""
@@ -113,7 +112,7 @@ async def test_several_calls_one_after_another_and_errors_for_the_model(talk: Ta
         first, _ = await talk.steps(run)
         assert details(first)[:3] == [
             ("double", "4"),
-            ("fail", "error: ValueError: no (index.py, line 25)"),
+            ("fail", "error: ValueError: no (index.py, line 24)"),
             ("double", 'error: n is "x", and must be of the type integer'),
         ]
         assert run.status == "completed"
