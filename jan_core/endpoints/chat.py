@@ -90,6 +90,17 @@ class Chat(Endpoint):
         """List the messages that a kept completion answered, page by page."""
         raise NotSupported("The chosen chat module keeps no completions.")
 
+    @internal
+    async def check(self, body: ChatCompletionRequest) -> None:
+        """Return where `body` could be answered, as far as that can be told before the model is loaded.
+
+        A module that leaves this alone tells nothing of it.
+
+        Raises:
+            ModelNotFound: no installed model has the id `body.model`.
+            InvalidRequest: as `create`.
+        """
+
     @internal(optional=True)
     async def count_tokens(self, body: ChatCompletionRequest) -> int:
         """Count the tokens of the prompt that `body` becomes, without generating.

@@ -70,7 +70,8 @@ class Runs(Endpoint):
 
         Raises:
             NotFound: there is no such thread, or no such assistant.
-            InvalidRequest: the thread has a run that has not ended (`run_active`), or a value cannot be used.
+            InvalidRequest: the thread has a run that has not ended (`run_active`), the model is not there
+                (`model_not_found`), or a value cannot be used.
             Busy: more runs go on already than may.
             Conflict: the `Idempotency-Key` came before with another body.
         """

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from jan_core import call
 from jan_core.effective import settings_of
 from jan_core.endpoints.runs import Runs
-from jan_core.errors import InvalidRequest, NotFound
+from jan_core.errors import InvalidRequest, ModelNotFound, NotFound
 from jan_core.folder.names import check_name
 from jan_core.hookspecs import hookimpl
 from jan_core.idempotency import Once, once
@@ -254,6 +254,10 @@ class RunsInMemory(Runs):
             expires_at=at + self._expires,
             settings=values,
         )
+        try:
+            await self._jan.models.locate(run.model)
+        except ModelNotFound as error:
+            raise InvalidRequest(error.message, param="model", code=error.code) from None
         return Kept(run, parameters=values)
 
     def _start(self, kept: Kept, asked: Once | None) -> tuple[Kept, Run]:

@@ -170,10 +170,10 @@ class OneKindOfError(Wrong):
 
 
 @caught_by("runs", 36)
-class RefusesTheModel(Wrong):
+class BeginsWithoutTheModel(Wrong):
     async def _made(self, thread_id: str | None, body: RunRequest, model: str | None = None) -> Kept:
-        kept = await super()._made(thread_id, body, model)
-        await self._jan.models.locate(kept.run.model)
+        kept = await super()._made(thread_id, body.model_copy(update={"model": "scripted"}), model)
+        kept.run.model = body.model or kept.run.model
         return kept
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from jan_core import call
 from jan_core.effective import settings_of
@@ -12,6 +13,7 @@ from jan_core.schemas.messages import Message
 from jan_core.schemas.runs import KeptRun, Run, RunRequest
 from jan_core.schemas.runs.requests import FunctionToolChoice
 from jan_core.schemas.settings import SettingsLayer
+from jan_runs import foreseen
 from jan_runs.notes import Notes
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ async def new_run(jan: Jan, thread_id: str, body: RunRequest, *, expires_seconds
 
     Raises:
         NotFound: there is no such thread, or no such assistant.
-        InvalidRequest: a value cannot be used; see `Run.of`.
+        InvalidRequest: a value cannot be used; see `Run.of` and `jan_runs.foreseen`.
     """
     settings = await settings_of(jan, thread_id=thread_id, assistant_id=body.assistant_id, stronger=[body.layer()])
     values = {name: setting.value for name, setting in settings.items()}
@@ -63,14 +65,10 @@ async def new_run(jan: Jan, thread_id: str, body: RunRequest, *, expires_seconds
         settings=values,
         own=await _own(toolbox, body),
     )
-    parameters = {name: values[name] for name in PARAMETERS if name in values}
-    if "max_completion_tokens" in parameters:
-        parameters.pop("max_tokens", None)  # the older name of the same; a request has only one of them
+    parameters = _parameters(values)
     context = call.current()
-    additional = [
-        Message.of(one, id=new_id("msg_"), thread_id=thread_id, created_at=moment)
-        for one in body.additional_messages or ()
-    ]
+    additional = _additional(body, thread_id, moment)
+    await foreseen.refuse(jan, run, toolbox, parameters=parameters, additional=additional)
     notes = Notes(parameters=parameters, additional=additional)
     if context is not None:
         notes.key_name, notes.request_id = context.key_name, context.request_id
@@ -90,7 +88,7 @@ async def try_settings(jan: Jan, body: RunRequest, thread: ThreadRequest, toolbo
 
     Raises:
         NotFound: there is no such assistant.
-        InvalidRequest: a value cannot be used; see `Run.of`.
+        InvalidRequest: a value cannot be used; see `Run.of` and `jan_runs.foreseen`.
     """
     parameters = {} if thread.parameters is None else thread.parameters.model_dump(mode="json", exclude_unset=True)
     models = [one.model for one in thread.assistants or () if one.assistant_id == body.assistant_id]
@@ -101,7 +99,25 @@ async def try_settings(jan: Jan, body: RunRequest, thread: ThreadRequest, toolbo
     ]
     settings = await settings_of(jan, assistant_id=body.assistant_id, stronger=layers)
     values = {name: setting.value for name, setting in settings.items()}
-    Run.of(body, id="", thread_id="", created_at=0, expires_at=None, settings=values, own=await _own(toolbox, body))
+    own = await _own(toolbox, body)
+    run = Run.of(body, id="", thread_id="", created_at=0, expires_at=None, settings=values, own=own)
+    additional = _additional(body, "", 0)
+    await foreseen.refuse(jan, run, toolbox, parameters=_parameters(values), additional=additional)
+
+
+def _parameters(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the settings that hold, those that a run has no field for."""
+    found = {name: values[name] for name in PARAMETERS if name in values}
+    if "max_completion_tokens" in found:
+        found.pop("max_tokens", None)  # the older name of the same; a request has only one of them
+    return found
+
+
+def _additional(body: RunRequest, thread_id: str, moment: int) -> list[Message]:
+    return [
+        Message.of(one, id=new_id("msg_"), thread_id=thread_id, created_at=moment)
+        for one in body.additional_messages or ()
+    ]
 
 
 async def _own(toolbox: Toolbox, body: RunRequest) -> frozenset[str]:

@@ -215,31 +215,36 @@ def _settings(run: Run, notes: Notes, own: Sequence[AssistantFunctionTool]) -> d
 
 def _said(message: Message) -> dict[str, Any]:
     """A message of the thread as one of a chat request."""
-    if message.attachments:
-        raise _unreadable(message, "it has attachments, and there are no files here yet")
+    why = unreadable(message)
+    if why is not None:
+        raise InvalidRequest(
+            f"The model cannot be shown the message {message.id}: {why}. Delete the message, or ask in another thread.",
+            param="messages",
+            code="not_supported",
+        )
     parts: list[dict[str, Any]] = []
     for part in message.content:
         if part.type == "text":
             parts.append({"type": "text", "text": part.text.value})
         elif part.type == "refusal":
             parts.append({"type": "refusal", "refusal": part.refusal})
-        elif part.type == "image_url" and message.role == "user":
-            parts.append({"type": "image_url", "image_url": part.image_url.model_dump(exclude_unset=True)})
         elif part.type == "image_url":
-            raise _unreadable(message, "it is an assistant's and has an image, which models take from users only")
-        else:
-            raise _unreadable(message, "it has an image_file, and there are no files here yet")
+            parts.append({"type": "image_url", "image_url": part.image_url.model_dump(exclude_unset=True)})
     if len(parts) == 1 and parts[0]["type"] == "text":
         return {"role": message.role, "content": parts[0]["text"]}
     return {"role": message.role, "content": parts}
 
 
-def _unreadable(message: Message, why: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"The model cannot be shown the message {message.id}: {why}. Delete the message, or ask in another thread.",
-        param="messages",
-        code="not_supported",
-    )
+def unreadable(message: Message) -> str | None:
+    """Why a model cannot be shown a message; None where it can."""
+    if message.attachments:
+        return "it has attachments, and there are no files here yet"
+    for part in message.content:
+        if part.type == "image_file":
+            return "it has an image_file, and there are no files here yet"
+        if part.type == "image_url" and message.role != "user":
+            return "it is an assistant's and has an image, which models take from users only"
+    return None
 
 
 def _round(one: Round) -> list[dict[str, Any]]:

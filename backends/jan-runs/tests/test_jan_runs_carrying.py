@@ -358,10 +358,15 @@ class TestFailing:
 
     async def test_a_model_that_is_gone_is_named(self, talk: Talk) -> None:
         async with talk:
-            await talk.say("hello")
-            told = story(await talk.events(model="none-such"))
-        assert told.run["last_error"]["code"] == "invalid_prompt"
-        assert "none-such" in told.run["last_error"]["message"]
+            await talk.say({"call": [{"name": "add", "arguments": {}}]})
+            waiting = story(await talk.events(tools=[FUNCTION])).run
+            (call,) = waiting["required_action"]["submit_tool_outputs"]["tool_calls"]
+            await talk.jan.models.delete("scripted")
+            body = ToolOutputsRequest.model_validate({"tool_outputs": [{"tool_call_id": call["id"], "output": "1"}]})
+            run = await talk.end(await talk.jan.runs.submit_tool_outputs(talk.thread, waiting["id"], body))
+        error = run.last_error
+        assert error is not None
+        assert (error.code, "scripted" in error.message) == ("invalid_prompt", True)
 
     async def test_tools_that_need_files_are_named(self, talk: Talk) -> None:
         async with talk:

@@ -18,6 +18,7 @@ from jan_core.schemas.runs import (
 )
 from jan_core.schemas.threads import ThreadsQuery
 from jan_core.testing.contract.run_grammar import story
+from jan_core.testing.memory import names_of
 from jan_core.testing.memory_messages import _STORAGES
 from tests.conversations import under
 from tests.parts import until
@@ -118,6 +119,7 @@ async def test_no_thread_is_made_for_a_run_that_cannot_be(talk: Talk, fields: An
 
 async def test_what_the_new_thread_sets_counts(talk: Talk) -> None:
     async with talk:
+        names_of(talk.root)["other"] = "scripted"
         for thread in (
             {"model": "other", "parameters": {"temperature": 0.5}},
             {"assistants": [{"assistant_id": "jan", "model": "other"}], "parameters": {"temperature": 0.5}},

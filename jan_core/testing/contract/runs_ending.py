@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from jan_core.errors import InvalidRequest
-from jan_core.schemas.runs import ToolOutputsRequest
+from jan_core.schemas.runs import RunRequest, RunsQuery, ToolOutputsRequest
 from jan_core.testing.contract.case import holds, same, written
 from jan_core.testing.contract.clauses import clause
 from jan_core.testing.contract.objects_case import body_of
@@ -187,14 +187,15 @@ class RunsEnding(OfRuns):
 
     @clause
     async def test_36_a_model_that_is_not_there(self, case: RunsCase) -> None:
-        """Where the model is not there the run begins, and is `failed`, `invalid_prompt`, naming the model."""
+        """Where the model is not there no run begins: 400, `model_not_found`, naming the model."""
+        expected = {"param": "model", "code": "model_not_found", "status": 400}
         for fields in ({"model": "no-such-model"}, {"assistant_id": await case.assistant(model="no-such-model")}):
             thread = await case.thread("hello")
-            run = await case.done(thread, "failed", **fields)
-            same("the model", run["model"], "no-such-model")
-            same("the code", run["last_error"]["code"], "invalid_prompt")
-            holds("no-such-model" in run["last_error"]["message"], f"it says {run['last_error']['message']!r}")
-            same("the steps", await case.steps(thread, run["id"]), [])
+            body = body_of(RunRequest, {"assistant_id": "jan", **fields})
+            refusal = await case.refused(InvalidRequest, "runs.create", thread, body, **expected)
+            holds("no-such-model" in refusal.message, f"it says {refusal.message!r}")
+            same("the runs", (await case.ask("runs.list", thread, RunsQuery())).data, [])
+            await case.done(thread)
 
     @clause
     async def test_37_what_needs_files(self, case: RunsCase) -> None:

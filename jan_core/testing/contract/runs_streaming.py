@@ -68,7 +68,7 @@ class RunsStreaming(OfRuns):
             heard = await case.hear(await case.thread(text), **fields)
             same("the last events", heard.names[-3:], [broken[0], broken[1].format(step), broken[2].format(status)])
             await self._is_stored(case, heard)
-        heard = await case.hear(await case.thread("hello"), model="no-such-model")
+        heard = await case.hear(await case.thread("hello"), tools=[{"type": "file_search"}])
         same("the events without an answer", heard.names, [*_PLAIN[:3], "thread.run.failed"])
         for _ in range(2):
             thread = await case.thread(LONG)

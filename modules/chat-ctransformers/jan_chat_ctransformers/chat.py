@@ -64,6 +64,12 @@ class ChatCTransformers(Chat):
         if body.stream_options is not None and body.stream_options.include_usage:
             yield answer.last()
 
+    async def check(self, body: ChatCompletionRequest) -> None:
+        """See `Chat`."""
+        refuse(body)
+        messages(body)
+        await self._locate(body.model)
+
     async def count_tokens(self, body: ChatCompletionRequest) -> int:
         """See `Chat`."""
         said = messages(body)

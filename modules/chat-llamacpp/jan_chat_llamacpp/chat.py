@@ -80,6 +80,10 @@ class ChatLlamaCpp(Chat):
         if body.stream_options is not None and body.stream_options.include_usage:
             yield answer.last()
 
+    async def check(self, body: ChatCompletionRequest) -> None:
+        """See `Chat`."""
+        await self._ask(body)
+
     async def count_tokens(self, body: ChatCompletionRequest) -> int:
         """See `Chat`."""
         asked = await self._ask(body)

@@ -120,13 +120,15 @@ async def test_what_is_refused_loads_no_model(fresh: Jan) -> None:
     with pytest.raises(InvalidRequest):
         await fresh.chat.create(body(tool_choice="required"))
     schema = {"name": "x", "schema": {"type": "string", "pattern": "a"}}
-    with pytest.raises(InvalidRequest):
-        await fresh.chat.create(body(response_format={"type": "json_schema", "json_schema": schema}))
+    for ask in (fresh.chat.create, fresh.chat.check):
+        with pytest.raises(InvalidRequest):
+            await ask(body(response_format={"type": "json_schema", "json_schema": schema}))
     with pytest.raises(InvalidRequest, match="0 to 49151") as refused:
         await fresh.chat.create(body(logit_bias={"5": 1, "49152": 1}))
     assert refused.value.param == 'logit_bias["49152"]'
-    with pytest.raises(ModelNotFound):
-        await fresh.chat.create(body(model="nothing"))
+    for ask in (fresh.chat.create, fresh.chat.check):
+        with pytest.raises(ModelNotFound):
+            await ask(body(model="nothing"))
     assert fresh.backend(LlamaCpp).workers.models == {}
 
 
@@ -208,7 +210,8 @@ async def test_counting_waits_for_no_answer(jan: Jan) -> None:
     await slots.take(2)
     try:
         async with asyncio.timeout(20):
-            assert await jan.chat.count_tokens(body()) > 0
+            await jan.chat.check(body())
+        assert await jan.chat.count_tokens(body()) > 0
     finally:
         slots.give_back(2)
 
