@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 from pydantic import ValidationError
 
-from jan_code.loaded import TOLD, BrokenCode, CodeTool, Places, RunFailed, Running, broken_code, check_ended
+from jan_code.loaded import TOLD, BrokenCode, CodeTool, Places, RunFailed, Running, broken_code, check_ended, storable
 from jan_code.settings import CodeSettings
 from jan_core.backend import Backend
 from jan_core.errors import Unavailable
@@ -149,8 +149,8 @@ class Code(Backend):
                 raise
             self._set_timer(running)
         if answer.get("number") == number and isinstance(answer.get("output"), str):
-            return str(answer["output"]).encode("utf-8", "replace").decode()  # half a character cannot be stored
-        return f"error: {answer.get('error')}"
+            return storable(answer["output"])
+        return storable(f"error: {answer.get('error')}")
 
     async def run(
         self, assistant_id: str, context: Mapping[str, Any]

@@ -102,7 +102,7 @@ def check_ended(answer: Mapping[str, Any], number: int) -> None:
     if answer.get("number") == number and answer.get("output") == "":
         return
     where = f" ({answer['file']}, line {answer.get('line')})" if answer.get("file") else ""
-    told = f"{answer.get('error')}{where}"[:LONGEST].encode("utf-8", "replace").decode()
+    told = storable(f"{answer.get('error')}{where}"[:LONGEST])
     raise RunFailed(f"The assistant's own run failed: {told}.")
 
 
@@ -115,4 +115,10 @@ def broken_code(source: Source, broken: Any) -> BrokenCode:
     if str(told.get("error", "")).startswith(("ModuleNotFoundError", "Error: Cannot find ")):
         asked = "pyproject.toml" if source.node is None else "package.json"
         hint = f" `jan assistants install {source.assistant_id}` installs what its {asked} names."
-    return BrokenCode(f"The code of the assistant cannot be used: {place}{line}: {told.get('error')}.{hint}")
+    why = storable(f"{place}{line}: {told.get('error')}")
+    return BrokenCode(f"The code of the assistant cannot be used: {why}.{hint}")
+
+
+def storable(text: str) -> str:
+    """A text of a process without halves of characters of UTF-16, which JSON can have and nothing can store."""
+    return text.encode("utf-8", "replace").decode()

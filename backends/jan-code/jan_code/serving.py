@@ -151,10 +151,11 @@ def _read(told: Any, longest: int) -> tuple[int, dict[str, Any], bytes]:
         body = told["body"].encode("latin-1")
         headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in given if name in HEADERS]
         path, _, query = target.encode("ascii").partition(b"?")
+        known = method in METHODS  # what has no hash is none
         fits = len(target) + sum(len(name) + len(value) for name, value in headers) <= LONGEST_HEAD
     except (KeyError, TypeError, ValueError, AttributeError):
         raise NoFrame(STRAY) from None
-    if type(number) is not int or method not in METHODS or not path.startswith(b"/") or not fits:
+    if type(number) is not int or not known or not path.startswith(b"/") or not fits:
         raise NoFrame(STRAY)
     if len(body) > longest:
         raise NoFrame(f"it sent a request of {len(body)} bytes, and {longest} are the most")

@@ -54,6 +54,11 @@ FAULTS = {
         "    await __import__('asyncio').sleep(60)",
         "was ended: it gave more than 65536 bytes.",
     ),
+    "method": (
+        "yield 'a'\n    ask = {{'number': 1, 'method': [], 'path': '/', 'headers': [], 'body': ''}}\n"
+        "    context._telling._send({{'request': ask}})\n    await __import__('asyncio').sleep(60)",
+        "was ended: it wrote into the server's channel.",
+    ),
     "unknown": (
         "yield 'a'\n    context._telling._send({{'say': 5}})\n    await __import__('asyncio').sleep(60)",
         "was ended: it wrote into the server's channel.",

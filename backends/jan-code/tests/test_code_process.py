@@ -48,6 +48,7 @@ BAD = {
         "        except OSError: pass\n    return 'x'",
         "was ended: it wrote 2147483648 bytes at once",
     ),
+    "half": ("raise ValueError('\\ud800')", "ValueError: ?"),
     "recursion": ("return (lambda f: f(f))(lambda f: f(f))", "RecursionError"),
     "nested": ("x = []\n    for n in range(100000): x = [x]\n    return x", "RecursionError"),
     "no_stdout": (

@@ -168,6 +168,8 @@ GOOD = {"number": 1, "method": "GET", "path": "/", "headers": [], "body": ""}
         {"number": True},
         {"method": "TRACE"},
         {"method": 5},
+        {"method": []},
+        {"method": {}},
         {"path": "models"},
         {"path": "http://elsewhere/"},
         {"path": "/é"},
