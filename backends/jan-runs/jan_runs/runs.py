@@ -140,15 +140,11 @@ class StoredRuns(Runs):
 
     @override
     async def create(self, thread_id: str, body: RunRequest) -> Run:
-        await self._jan.threads.check(thread_id)
-        asked = once("runs.create", body, thread_id)
-        return (await self._whole(self._begin(thread_id, body, asked, listen=False))).run
+        return (await self._whole(self._begin_in(thread_id, body, listen=False))).run
 
     @override
     async def create_stream(self, thread_id: str, body: RunRequest) -> AsyncIterator[RunEvent]:
-        await self._jan.threads.check(thread_id)
-        asked = once("runs.create", body, thread_id)
-        begun = await self._whole(self._begin(thread_id, body, asked, listen=True))
+        begun = await self._whole(self._begin_in(thread_id, body, listen=True))
         async with aclosing(self._told(begun)) as told:
             async for event in told:
                 yield event
@@ -186,9 +182,8 @@ class StoredRuns(Runs):
 
     @override
     async def cancel(self, thread_id: str, run_id: str) -> Run:
-        await self._jan.threads.check(thread_id)
-
         async def wish() -> Begun:
+            await self._jan.threads.check(thread_id)
             async with self._store.changing(thread_id, run_id) as kept:
                 cancel_wished(kept)
             self._loop.cancel(kept.run)
@@ -198,14 +193,12 @@ class StoredRuns(Runs):
 
     @override
     async def submit_tool_outputs(self, thread_id: str, run_id: str, body: ToolOutputsRequest) -> Run:
-        await self._jan.threads.check(thread_id)
         return (await self._whole(self._give(thread_id, run_id, body, listen=False))).run
 
     @override
     async def submit_tool_outputs_stream(
         self, thread_id: str, run_id: str, body: ToolOutputsRequest
     ) -> AsyncIterator[RunEvent]:
-        await self._jan.threads.check(thread_id)
         begun = await self._whole(self._give(thread_id, run_id, body, listen=True))
         async with aclosing(self._told(begun)) as told:
             async for event in told:
@@ -261,6 +254,11 @@ class StoredRuns(Runs):
     async def _found(self, thread_id: str, run_id: str) -> KeptRun:
         await self._jan.threads.check(thread_id)
         return await self.kept(thread_id, run_id)
+
+    async def _begin_in(self, thread_id: str, body: RunRequest, *, listen: bool) -> Begun:
+        """Begin a run in a thread that may not be there. Whoever leaves from now on leaves a run that goes on."""
+        await self._jan.threads.check(thread_id)
+        return await self._begin(thread_id, body, once("runs.create", body, thread_id), listen=listen)
 
     async def _begin(self, thread_id: str, body: RunRequest, asked: Once | None, *, listen: bool) -> Begun:
         """Begin a run, or find the one that was begun under the same key."""
@@ -324,6 +322,7 @@ class StoredRuns(Runs):
             raise
 
     async def _give(self, thread_id: str, run_id: str, body: ToolOutputsRequest, *, listen: bool) -> Begun:
+        await self._jan.threads.check(thread_id)
         async with self._store.changing(thread_id, run_id) as kept:
             from jan_runs import repeated
 

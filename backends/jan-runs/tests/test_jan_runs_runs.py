@@ -213,6 +213,13 @@ async def test_a_thread_that_is_deleted_while_it_is_given_messages(talk: Talk) -
 
 async def test_who_leaves_while_a_run_begins_leaves_it_going(talk: Talk) -> None:
     async with talk:
+        really = talk.jan.threads.check
+
+        async def slowly(thread_id: str) -> None:
+            await asyncio.sleep(0)
+            await really(thread_id)
+
+        talk.jan.threads.check = slowly
         for turns in range(12):
             await talk.say("hello you")
             asking = asyncio.create_task(talk.run() if turns % 2 else talk.events())
@@ -221,7 +228,9 @@ async def test_who_leaves_while_a_run_begins_leaves_it_going(talk: Talk) -> None
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
             await talk.stored._settled()
-            for run in list(talk.place.runs.get(talk.thread, {})):
+            runs = list(talk.place.runs.get(talk.thread, {}))
+            assert len(runs) == (turns > 0)  # once it was taken up, it is begun
+            for run in runs:
                 assert (await talk.end(run)).status == "completed"
 
 
