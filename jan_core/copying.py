@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ENDPOINTS = ("assistants", "threads", "messages")
 """What can be copied, in the order in which it is: messages need their threads."""
-AT_ONCE = 16
+AT_ONCE = 4
 """Threads whose messages are copied at the same time."""
 BATCH = 1000
 """Messages that are copied at once."""

@@ -13,6 +13,11 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
+from jan_core.schemas.messages import Message
+from jan_core.usual_lines import NAMES, usual_messages
+
+_ID, _THREAD = NAMES.index("id"), NAMES.index("thread_id")
+
 
 def line_of(kind: type[BaseModel], values: dict[str, Any]) -> bytes:
     """An object as a line.
@@ -50,6 +55,9 @@ def known_in(kind: type[BaseModel], lines: Sequence[bytes]) -> Known | None:
     Returns:
         None where a line is otherwise.
     """
+    rows = usual_messages(lines) if kind is Message else None
+    if rows is not None:
+        return Known(tuple([row[_ID].decode() for row in rows]), frozenset([row[_THREAD].decode() for row in rows]))
     return _known(kind, b"[%b]" % b",".join(lines))
 
 

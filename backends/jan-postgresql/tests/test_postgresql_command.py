@@ -41,13 +41,14 @@ def test_what_is_pending_is_told_and_applied(root: Path) -> None:
         "0001_replies.sql",
         "0001_messages.sql",
         "0002_others.sql",
+        "0003_copied.sql",
     ]
     assert db(root, "migrate").stdout == "Nothing was pending.\n"
     after = db(root, "status", "--json")
     assert after.returncode == 0
     told = json.loads(after.stdout)
     assert ([one["name"] for one in told["applied"]], told["pending"]) == (
-        ["0001_replies.sql", "0001_messages.sql", "0002_others.sql"],
+        ["0001_replies.sql", "0001_messages.sql", "0002_others.sql", "0003_copied.sql"],
         [],
     )
 

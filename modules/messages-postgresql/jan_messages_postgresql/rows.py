@@ -10,6 +10,7 @@ from jan_postgresql.texts import as_json, storable
 from pydantic import TypeAdapter
 
 from jan_core.schemas.messages import Message
+from jan_core.usual_lines import NAMES
 
 COLUMNS = (
     "id, created_at, completed_at, incomplete_at, role, status, assistant_id, run_id, "
@@ -23,6 +24,8 @@ STORED = (
 """What is written of a row, in the order of `values_of`."""
 TYPES = (*("text", "bigint", "bigint", "bigint"), *["text"] * 4, *["json"] * 4)
 """The types of these columns."""
+RESTORED = (*NAMES, "incomplete_details", "others")
+"""What is written of a row that is copied: first what is found in the usual line, in the order in which it is there."""
 
 _MANY: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
 

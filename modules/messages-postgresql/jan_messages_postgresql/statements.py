@@ -7,11 +7,10 @@ from typing import Any
 from jan_postgresql.replies import KEEP
 
 from jan_core.schemas.messages import MessagesQuery
-from jan_messages_postgresql.rows import COLUMNS, STORED, TYPES
+from jan_messages_postgresql.rows import COLUMNS, RESTORED, STORED, TYPES
 
 _VALUES = ", ".join(f"%s::{kind}" for kind in TYPES)
 _CAST = ", ".join(f"{name}::{kind}" for name, kind in zip(STORED.split(", "), TYPES, strict=True))
-_RECORD = ", ".join(f"{name} {kind}" for name, kind in zip(STORED.split(", "), TYPES, strict=True))
 _LISTS = ", ".join("%s::bigint[]" if kind == "bigint" else "%s::text[]" for kind in TYPES)
 _CHANGES = ", ".join(f"{name} = excluded.{name}" for name in STORED.split(", ")[1:])
 
@@ -44,24 +43,23 @@ ADD_MANY = f"""INSERT INTO jan.messages (thread_id, place, {STORED})
     SELECT %s, nextval('jan.message_places'), {_CAST}
     FROM (SELECT * FROM unnest({_LISTS}) WITH ORDINALITY AS given ({STORED}, number) ORDER BY number) AS ordered"""
 """Adds messages in their order: `[thread, *(a list for each column)]`."""
-RESTORE = f"""INSERT INTO jan.messages (thread_id, place, {STORED}, others)
-    SELECT %s, nextval('jan.message_places'), {STORED}, others
-    FROM (SELECT given.* FROM
-        ROWS FROM (json_to_recordset(%s::json) AS ({_RECORD}, others json)) WITH ORDINALITY
-            AS given ({STORED}, others, number),
-        {_LOCKED.format(source="")}
-        ORDER BY number) AS ordered
-    ON CONFLICT (thread_id, id) DO NOTHING"""
-"""Adds messages in their order, those whose ids are not there yet: `[thread, a list as JSON, thread]`."""
-RESTORE_COLUMNS = f"""INSERT INTO jan.messages (thread_id, place, {STORED}, others)
-    SELECT %s, nextval('jan.message_places'), {_CAST}, others::json
-    FROM (SELECT given.* FROM
-        unnest({_LISTS}, %s::text[]) WITH ORDINALITY AS given ({STORED}, others, number), {_LOCKED.format(source="")}
-        ORDER BY number) AS ordered
-    ON CONFLICT (thread_id, id) DO NOTHING"""
-"""The same where a text has a NUL, which a list as JSON may not: `[thread, *(a list for each column), thread]`."""
-EXPORT = f"""SELECT {COLUMNS}, others::text FROM jan.messages WHERE thread_id = %s AND place > %s
+IDS = "SELECT count(*) FROM jan.messages WHERE thread_id = %s AND id = ANY(%s)"
+"""How many of some messages are there: `[thread, ids]`."""
+RESTORE = rf"""COPY jan.messages ({", ".join(RESTORED)}) FROM STDIN
+    WITH (FORMAT csv, DELIMITER E'\x02', QUOTE E'\x01', NULL '', ENCODING 'UTF8')"""
+"""Adds messages in their order, all or none; the place of each is drawn as it is stored. See `lines.restoring`."""
+_LINE = """'{"id":' || to_json(id) || ',"object":"thread.message","created_at":' || created_at
+    || ',"thread_id":' || to_json(thread_id) || ',"status":"' || status
+    || '","incomplete_details":' || coalesce(incomplete_details::text, 'null')
+    || ',"completed_at":' || coalesce(completed_at::text, 'null')
+    || ',"incomplete_at":' || coalesce(incomplete_at::text, 'null')
+    || ',"role":"' || role || '","content":' || content
+    || ',"assistant_id":' || coalesce(to_json(assistant_id)::text, 'null')
+    || ',"run_id":' || coalesce(to_json(run_id)::text, 'null')
+    || ',"attachments":' || coalesce(attachments::text, 'null') || ',"metadata":' || metadata || '}'"""
+EXPORT = f"""SELECT {_LINE}, others::text FROM jan.messages WHERE thread_id = %s AND place > %s
     ORDER BY place LIMIT %s"""
+"""Messages as lines, and what each has beside: `[thread, place, limit]`."""
 FIND = f"SELECT {COLUMNS} FROM jan.messages WHERE thread_id = %s AND id = %s"
 CHANGE = f"UPDATE jan.messages SET metadata = %s::json WHERE thread_id = %s AND id = %s RETURNING {COLUMNS}"
 REMOVE = "DELETE FROM jan.messages WHERE thread_id = %s AND id = %s"

@@ -10,6 +10,7 @@ from jan_postgresql.faults import AWAY
 from jan_postgresql.replies import kept_reply, sweep
 from jan_postgresql.texts import as_json, is_storable
 from jan_postgresql.together import Together
+from psycopg.errors import UniqueViolation
 from typing_extensions import override
 
 from jan_core.endpoints.messages import Messages
@@ -169,24 +170,31 @@ class MessagesPostgresql(Messages):
             place = await _place(connection, thread_id, "after", after) or 0
             return await (await connection.execute(statements.EXPORT, [thread_id, place, limit])).fetchall()
 
-        return lines_of(thread_id, await self._database.do(look))
+        return lines_of(await self._database.do(look))
 
     @override
     async def restore(self, thread_id: str, lines: Sequence[bytes]) -> None:
         check_name(thread_id, param="thread_id")
         if not lines:
             return
-        statement, values = restoring(thread_id, lines)
+        rows, ids = restoring(thread_id, lines)
         begun = 0
 
         async def add(connection: Connection) -> None:
             nonlocal begun
             begun += 1
-            async with connection.transaction():
-                added = (await connection.execute(statement, values)).rowcount
+            try:
+                async with connection.transaction():
+                    await connection.execute(statements.LOCK, [thread_id])
+                    async with connection.cursor().copy(statements.RESTORE) as copy:
+                        await copy.write(rows)
+            except UniqueViolation:
                 # Begun anew after the connection was lost, it may find that all of it was stored.
-                if added != len(lines) and not (begun > 1 and added == 0):
-                    raise Conflict(f"A message of such an id is in the thread {thread_id!r} already.")
+                if begun > 1:
+                    row = await (await connection.execute(statements.IDS, [thread_id, ids])).fetchone()
+                    if row is not None and row[0] == len(ids):
+                        return
+                raise Conflict(f"A message of such an id is in the thread {thread_id!r} already.") from None
 
         await self._database.do(add)
 
