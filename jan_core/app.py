@@ -45,8 +45,11 @@ class Jan:
     Args:
         config: what was asked for; default the config of the default root.
         discovery: the installed packages; default those of the running environment.
+        at_rest: whether it is only to give and take what is stored: no run is carried on, and an endpoint may lack
+            others that it could not serve without.
 
     Attributes:
+        at_rest: see above.
         root: the folder the data lives in.
         config: what was asked for.
         server: the table `[server]`, checked.
@@ -60,10 +63,13 @@ class Jan:
         Refusal: anything chosen cannot be found, imported, configured or built.
     """
 
-    def __init__(self, config: Config | None = None, discovery: Discovery | None = None) -> None:
+    def __init__(
+        self, config: Config | None = None, discovery: Discovery | None = None, *, at_rest: bool = False
+    ) -> None:
         self.config = config or load()
         self.discovery = discovery or Discovery(self.config)
         self.root: Path = self.config.root
+        self.at_rest = at_rest
         self.server = self.config.table("server", ServerSettings)
         self.under_way = UnderWay()
         self.routes: Routes | None = None
@@ -81,7 +87,8 @@ class Jan:
         self.plugins = [(chosen, self.discovery.settings(chosen)) for chosen in self._plugins()]
         self.modules: list[tuple[Chosen, Any]] = []
         choices = self.discovery.choices()
-        self._check_needs(choices)
+        if not at_rest:
+            self._check_needs(choices)
         built = {name: self._build(name, *choice) for name, choice in choices.items()}
         if "engines" in self.discovery.endpoints and self.config.get("endpoints", "engines") is None:
             built["engines"] = RunningEngines(self)

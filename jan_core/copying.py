@@ -5,7 +5,7 @@ put there, and one that differs is left and told. So a copy that broke off is ma
 and one that is made twice changes nothing. Pages are read from both sides and nothing is kept, whatever there is.
 
 Where both sides have messages as lines (`Messages.export`), they are copied many at once, with the fields that the API
-does not know.
+does not know. Runs are copied with their steps, and only those that have ended.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from pydantic_core import from_json
 from jan_core.errors import Conflict, InvalidRequest, JanError, NotFound
 from jan_core.schemas.messages import Message, MessagesQuery
 from jan_core.schemas.pages import PageQuery
+from jan_core.schemas.runs import Run, RunsQuery
 from jan_core.schemas.threads import ThreadsQuery
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
 
-ENDPOINTS = ("assistants", "threads", "messages")
-"""What can be copied, in the order in which it is: messages need their threads."""
+ENDPOINTS = ("assistants", "threads", "messages", "runs")
+"""What can be copied, in the order in which it is: messages and runs need their threads."""
 AT_ONCE = 4
 """Threads whose messages are copied at the same time."""
 BATCH = 1000
@@ -59,13 +60,25 @@ class Copying:
     Args:
         source: it is only read.
         target: what is missing is put into it.
-        step: told of objects that were compared: their endpoint's name, and how many.
+        step: told of what was compared: the endpoint's name, how many objects, and how many of its `total`.
     """
 
-    def __init__(self, source: Jan, target: Jan, step: Callable[[str, int], None] = lambda *_: None) -> None:
+    def __init__(self, source: Jan, target: Jan, step: Callable[[str, int, int], None] = lambda *_: None) -> None:
         self._source = source
         self._target = target
         self._step = step
+        self._refused: set[tuple[str, str]] = set()
+
+    async def total(self, endpoint: str) -> int:
+        """How much there is to copy: assistants or threads; of messages and runs, the threads that may have some.
+
+        Raises:
+            JanError: a listing failed.
+        """
+        count = 0
+        async for _ in _listed(self._source, "assistants" if endpoint == "assistants" else "threads"):
+            count += 1
+        return count
 
     async def copy(self, endpoint: str) -> Told:
         """Copy all that the source has of an endpoint, then compare all that was copied once more.
@@ -80,34 +93,53 @@ class Copying:
         if endpoint == "messages":
             await self._all_messages(told)
             return told
-        told = await self._objects(endpoint, put=True)
+        await self._each(endpoint, told, put=True)
         if told.copied:
-            again = await self._objects(endpoint, put=False)
+            again = Told()
+            await self._each(endpoint, again, put=False)
             told.conflicts += [one for one in again.conflicts if one not in told.conflicts]
         return told
 
-    async def _objects(self, endpoint: str, *, put: bool) -> Told:
-        told = Told()
+    async def _each(self, endpoint: str, told: Told, *, put: bool) -> None:
+        if endpoint == "runs":
+            await self._all_runs(told, put=put)
+            return
         async for ours in _listed(self._source, endpoint):
-            if not put:
-                self._step(endpoint, 1)
-            wanted = await _own(self._source, endpoint, ours)
-            found = await _found(self._target, endpoint, ours.id)
-            if found is not None and found == wanted:
-                told.present += 1
-            elif found is not None and not (put and endpoint == "assistants" and _is_untouched(found)):
-                told.conflicts.append(f"the {endpoint[:-1]} {ours.id!r} differs in {_differing(found, wanted)}")
-            elif not put:
-                told.conflicts.append(f"the {endpoint[:-1]} {ours.id!r} was copied, and is not there")
-            else:
-                try:
-                    await getattr(self._target, endpoint).put(wanted)
-                    told.copied += 1
-                except JanError as error:
-                    told.conflicts.append(f"the {endpoint[:-1]} {ours.id!r} could not be copied: {error.message}")
+            await self._object(endpoint, ours, told, put=put)
             if put:
-                self._step(endpoint, 1)
-        return told
+                self._step(endpoint, 1, 1)
+
+    async def _all_runs(self, told: Told, *, put: bool) -> None:
+        async for thread in _listed(self._source, "threads"):
+            count = 0
+            async for ours in _runs(self._source, thread.id):
+                try:
+                    await self._target.threads.check(thread.id)
+                    await self._object("runs", ours, told, put=put)
+                except (NotFound, InvalidRequest) as error:
+                    told.conflicts.append(f"the run {ours.id!r} of the thread {thread.id!r}: {error.message}")
+                count += 1
+            if put:
+                self._step("runs", count, 1)
+
+    async def _object(self, endpoint: str, ours: Any, told: Told, *, put: bool) -> None:
+        """Copy one object, or compare it alone, where `put` is not set."""
+        wanted = await _own(self._source, endpoint, ours)
+        found = await _found(self._target, endpoint, ours)
+        if found is not None and found == wanted:
+            told.present += 1
+        elif found is not None and not (put and endpoint == "assistants" and _is_untouched(found)):
+            told.conflicts.append(f"the {endpoint[:-1]} {ours.id!r} differs in {_differing(found, wanted)}")
+        elif not put:
+            if (endpoint, ours.id) not in self._refused:
+                told.conflicts.append(f"the {endpoint[:-1]} {ours.id!r} was copied, and is not there")
+        else:
+            try:
+                await getattr(self._target, endpoint).put(wanted)
+                told.copied += 1
+            except JanError as error:
+                self._refused.add((endpoint, ours.id))
+                told.conflicts.append(f"the {endpoint[:-1]} {ours.id!r} could not be copied: {error.message}")
 
     async def _all_messages(self, told: Told) -> None:
         slots = asyncio.Semaphore(AT_ONCE)
@@ -123,6 +155,7 @@ class Copying:
                 if copied:
                     await self._messages(thread_id, told, put=False)
             finally:
+                self._step("messages", 0, 1)
                 slots.release()
 
         try:
@@ -153,7 +186,7 @@ class Copying:
                     told.copied += len(rest)
                 count += len(ours)
                 digest.update(b"\n".join([*ours, b""]))
-                self._step("messages", len(ours))
+                self._step("messages", len(ours), 0)
             if not copied:
                 if more := await theirs.take(1):
                     told.conflicts.append(f"{told_of} has messages there that it has not here: {_id_of(more[0])!r}")
@@ -187,7 +220,7 @@ class Copying:
             there = await anext(theirs, None)
             async for ours in _messages(self._source, thread_id):
                 if put:
-                    self._step("messages", 1)
+                    self._step("messages", 1, 0)
                 if there is None and put:
                     await self._target.messages.put(ours)
                     copied += 1
@@ -233,6 +266,18 @@ async def _messages(jan: Jan, thread_id: str) -> AsyncGenerator[Message, None]:
             return
 
 
+async def _runs(jan: Jan, thread_id: str) -> AsyncGenerator[Run, None]:
+    """All runs of a thread, oldest first."""
+    after = None
+    while True:
+        page = await jan.runs.list(thread_id, RunsQuery(limit=PAGE, order="asc", after=after))
+        for one in page.data:
+            yield one
+        after = page.last_id
+        if not page.has_more or after is None:
+            return
+
+
 class _Lines:
     """The lines of a thread, some after the others."""
 
@@ -266,16 +311,20 @@ def _id_of(line: bytes) -> str:
     return str(from_json(line)["id"])
 
 
-async def _found(jan: Jan, endpoint: str, id: str) -> Any:
-    """The object of an id as it was put; None where there is none."""
+async def _found(jan: Jan, endpoint: str, ours: Any) -> Any:
+    """The object of the same id as it was put; None where there is none."""
     try:
-        return await _own(jan, endpoint, await getattr(jan, endpoint).retrieve(id))
+        if endpoint == "runs":
+            return await jan.runs.kept(ours.thread_id, ours.id)
+        return await _own(jan, endpoint, await getattr(jan, endpoint).retrieve(ours.id))
     except NotFound:
         return None
 
 
 async def _own(jan: Jan, endpoint: str, found: Any) -> Any:
-    """An object as it is stored: an assistant shows the model that would answer, also where it names none."""
+    """An object as it is stored: a run with its steps, an assistant without a model that is not its own."""
+    if endpoint == "runs":
+        return await jan.runs.kept(found.thread_id, found.id)
     if endpoint != "assistants":
         return found
     layers = await jan.assistants.layers(found.id)
@@ -290,6 +339,8 @@ def _is_untouched(assistant: Any) -> bool:
 
 def _differing(one: Any, other: Any) -> str:
     names = [name for name in type(one).model_fields if getattr(one, name) != getattr(other, name)]
+    if names == ["run"]:
+        return _differing(one.run, other.run)
     return ", ".join(names)
 
 

@@ -227,6 +227,11 @@ def test_what_needs_an_endpoint_that_is_not_served_is_refused(tmp_path: Path, mi
     assert "runs" not in Jan(load(tmp_path)).endpoints
 
 
+def test_at_rest_nothing_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "jan.toml").write_text("[endpoints]\nchat = []\n")
+    assert "runs" in Jan(load(tmp_path), at_rest=True).endpoints
+
+
 def test_what_needs_an_endpoint_that_no_module_is_there_for_is_refused(tmp_path: Path) -> None:
     facts = refused(tmp_path, modules={"runs-memory": EVERYTHING["runs-memory"]})
     assert facts["asked"] == "[endpoints] runs = 'runs-memory' (test [endpoints] runs)"

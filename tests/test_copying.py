@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import entry_points
@@ -9,12 +11,23 @@ from typing import Any
 
 import pytest
 from jan_postgresql.testing import dsn_for
+from jan_runs_json.store import RunsJson
+from jan_runs_postgresql.store import RunsPostgresql
 
 from jan_core.app import Jan
 from jan_core.copying import ENDPOINTS, Copying, Told
 from jan_core.errors import Unavailable
 from jan_core.schemas.assistants import Assistant, AssistantRequest, AssistantUpdate
 from jan_core.schemas.messages import Message, MessageRequest, MessagesQuery, MessageUpdate
+from jan_core.schemas.runs import (
+    KeptRun,
+    MessageCreation,
+    MessageCreationDetails,
+    Run,
+    RunsQuery,
+    RunStep,
+    RunUpdate,
+)
 from jan_core.schemas.threads import Thread, ThreadRequest, ThreadsQuery, ThreadUpdate
 from jan_core.testing.wired import wired
 
@@ -35,7 +48,7 @@ async def opened(folder: Path, how: str) -> AsyncIterator[Jan]:
     tables: dict[str, dict[str, Any]] = {"server": {"log_requests": False}}
     if how == "postgresql":
         tables["jan-postgresql"] = {"dsn": dsn_for(folder)}
-    async with wired(folder, tables, modules=MODULES[how], backends=backends) as jan:
+    async with wired(folder, tables, modules=MODULES[how], backends=backends, at_rest=True) as jan:
         yield jan
 
 
@@ -51,7 +64,28 @@ async def fill(jan: Jan) -> str:
     own = {"id": "msg_own", "created_at": 3, "thread_id": "old", "role": "assistant", "run_id": "run_1"}
     text = {"type": "text", "text": {"value": "own", "annotations": []}}
     await jan.messages.put(Message.model_validate({**own, "content": [text], "completed_at": None}))
+    for number in range(3):
+        await jan.runs.put(kept(f"run_{number}", "old", created_at=9 - number % 2))
+    await jan.runs.put(kept("run_first", first.id))
     return str(first.id)
+
+
+def kept(id: str, thread: str, **fields: Any) -> KeptRun:
+    """A run that has ended, unless told otherwise, with a step."""
+    made = {"id": id, "thread_id": thread, "created_at": 9, "assistant_id": "own", "model": "m"}
+    run = Run.model_validate({**made, "status": "completed", "completed_at": 11, "instructions": "a\0", **fields})
+    step = RunStep(
+        id="step_1",
+        created_at=10,
+        assistant_id="own",
+        thread_id=thread,
+        run_id=id,
+        type="message_creation",
+        status="completed",
+        completed_at=11,
+        step_details=MessageCreationDetails(message_creation=MessageCreation(message_id="msg_own")),
+    )
+    return KeptRun(run=run, steps=[step], request={"parameters": {"seed": 1}})
 
 
 async def everything(jan: Jan) -> Any:
@@ -66,7 +100,13 @@ async def everything(jan: Jan) -> Any:
             if not page.has_more:
                 break
         messages[thread.id] = pages
-    return (await jan.assistants.list(ThreadsQuery(order="asc", limit=100))).data, threads, messages
+    assistants = (await jan.assistants.list(ThreadsQuery(order="asc", limit=100))).data
+    runs = [
+        await jan.runs.kept(thread.id, run.id)
+        for thread in threads
+        for run in (await jan.runs.list(thread.id, RunsQuery(limit=100))).data
+    ]
+    return assistants, threads, messages, runs
 
 
 async def copied(source: Jan, target: Jan) -> list[Told]:
@@ -81,10 +121,10 @@ def counts(told: list[Told]) -> list[tuple[int, int, list[str]]]:
 async def test_there_and_back(tmp_path: Path) -> None:
     async with opened(tmp_path / "a", "json") as files, opened(tmp_path / "b", "postgresql") as database:
         await fill(files)
-        assert counts(await copied(files, database)) == [(3, 0, []), (2, 0, []), (231, 0, [])]
+        assert counts(await copied(files, database)) == [(3, 0, []), (2, 0, []), (231, 0, []), (4, 0, [])]
         assert await everything(database) == await everything(files)
         async with opened(tmp_path / "c", "json") as back:
-            assert counts(await copied(database, back)) == [(3, 0, []), (2, 0, []), (231, 0, [])]
+            assert counts(await copied(database, back)) == [(3, 0, []), (2, 0, []), (231, 0, []), (4, 0, [])]
             assert await everything(back) == await everything(files)
 
 
@@ -97,7 +137,8 @@ async def test_made_again_it_changes_nothing_and_goes_on_where_it_stopped(tmp_pa
         for one in (await files.messages.list(thread, MessagesQuery(order="asc", limit=100))).data:
             await database.messages.put(one)
         assert counts([await copying.copy("messages")]) == [(131, 100, [])]
-        assert counts(await copied(files, database)) == [(0, 3, []), (0, 2, []), (0, 231, [])]
+        assert counts([await copying.copy("runs")]) == [(4, 0, [])]
+        assert counts(await copied(files, database)) == [(0, 3, []), (0, 2, []), (0, 231, []), (0, 4, [])]
         assert await everything(database) == await everything(files)
 
 
@@ -110,9 +151,11 @@ async def test_what_differs_is_told_and_left_alone(tmp_path: Path) -> None:
         await database.threads.update("old", ThreadUpdate(title="mine"))
         await database.messages.update("old", "msg_own", MessageUpdate(metadata={"mine": "yes"}))
         await database.messages.create(thread, MessageRequest(role="user", content="later"))
+        await database.runs.update("old", "run_0", RunUpdate(metadata={"mine": "yes"}))
         there = await everything(database)
         told = await copied(files, database)
-        assert [len(one.conflicts) for one in told] == [2, 1, 2]
+        assert [len(one.conflicts) for one in told] == [2, 1, 2, 1]
+        assert told[3].conflicts == ["the run 'run_0' differs in metadata"]
         assert "the assistant 'own' differs in instructions" in told[0].conflicts
         assert told[1].conflicts == ["the thread 'old' differs in title"]
         assert any("differs in metadata" in one for one in told[2].conflicts)
@@ -130,10 +173,10 @@ async def test_what_the_api_does_not_know_of_a_message_goes_along(tmp_path: Path
         messages[2] |= {"others": {"z": "\U0001f600"}, "by_hand": True}
         del messages[3]["attachments"]
         file.write_text(json.dumps(messages, indent=2))
-        assert counts(await copied(files, database)) == [(3, 0, []), (2, 0, []), (231, 0, [])]
+        assert counts(await copied(files, database)) == [(3, 0, []), (2, 0, []), (231, 0, []), (4, 0, [])]
         assert await everything(database) == await everything(files)
         async with opened(tmp_path / "c", "json") as back:
-            assert counts(await copied(database, back)) == [(3, 0, []), (2, 0, []), (231, 0, [])]
+            assert counts(await copied(database, back)) == [(3, 0, []), (2, 0, []), (231, 0, []), (4, 0, [])]
         found = json.loads((tmp_path / "c" / "threads" / thread / "messages.json").read_text("utf-8"))
         messages[3]["attachments"] = None
         assert found == messages
@@ -144,11 +187,44 @@ async def test_what_the_api_does_not_know_of_a_message_goes_along(tmp_path: Path
         assert f"the message {messages[2]['id']!r} differs in by_hand" in conflict
 
 
-async def test_messages_of_threads_that_are_not_there(tmp_path: Path) -> None:
+async def test_messages_and_runs_of_threads_that_are_not_there(tmp_path: Path) -> None:
     async with opened(tmp_path / "a", "json") as files, opened(tmp_path / "b", "postgresql") as database:
         await fill(files)
         told = await Copying(files, database).copy("messages")
         assert (told.copied, len(told.conflicts)) == (0, 2)
+        told = await Copying(files, database).copy("runs")
+        assert (told.copied, len(told.conflicts)) == (0, 4)
+
+
+@pytest.mark.parametrize("how", ["json", "postgresql"])
+async def test_a_run_that_has_not_ended_stays_and_nobody_carries_it_on(tmp_path: Path, how: str) -> None:
+    other = "postgresql" if how == "json" else "json"
+    async with opened(tmp_path / "a", how) as source, opened(tmp_path / "b", other) as target:
+        thread = await fill(source)
+        waits = kept("run_waits", thread, status="queued", completed_at=None, expires_at=2**33)
+        async with RunsJson(tmp_path / "a") if how == "json" else RunsPostgresql(source) as store:
+            await store.begin(waits, None)
+            told = await copied(source, target)
+            assert (told[3].copied, len(told[3].conflicts)) == (4, 1)
+            assert "'run_waits' could not be copied: The run 'run_waits' is queued" in told[3].conflicts[0]
+            assert (await source.runs.kept(thread, "run_waits")).run == waits.run
+            assert "jan-runs-taking-up" not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def test_each_object_is_told_once_and_the_totals_are_reached(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a", "json") as files, opened(tmp_path / "b", "postgresql") as database:
+        await fill(files)
+        objects, done = Counter[str](), Counter[str]()
+
+        def step(endpoint: str, count: int, of_total: int) -> None:
+            objects[endpoint] += count
+            done[endpoint] += of_total
+
+        copying = Copying(files, database, step)
+        for name in ENDPOINTS:
+            await copying.copy(name)
+        assert objects == {"assistants": 3, "threads": 2, "messages": 231, "runs": 4}
+        assert done == {name: await copying.total(name) for name in ENDPOINTS}
 
 
 async def test_a_target_that_goes_away_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

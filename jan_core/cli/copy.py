@@ -9,15 +9,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
+from typing_extensions import override
 
 from jan_core.cli.options import ConfigFile, Json, Root
 from jan_core.cli.plain import line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+
+    from rich.progress import Progress, TaskID
 
     from jan_core.app import Jan
     from jan_core.copying import Told
@@ -31,7 +34,7 @@ _EVERY = 10_000
 
 @app.command()
 def copy(
-    what: Annotated[str, typer.Argument(help="assistants, threads or messages; or all of them.", metavar="WHAT")],
+    what: Annotated[str, typer.Argument(help="assistants, threads, messages or runs; or all of them.", metavar="WHAT")],
     source: Annotated[str, typer.Argument(help="How they are kept: json for threads-json.", metavar="FROM")],
     target: Annotated[str, typer.Argument(help="How they are to be kept: postgresql for threads-postgresql.")],
     root: Root = None,
@@ -55,9 +58,14 @@ def copy(
     async def run() -> dict[str, Told]:
         async with AsyncExitStack() as stack:
             ours, theirs = [await stack.enter_async_context(one) for one in apps]
-            with _counted() as step:
-                copying = Copying(ours, theirs, step)
-                return {name: await copying.copy(name) for name in names}
+            with _counted() as bars:
+                copying = Copying(ours, theirs, bars.step)
+                told = {}
+                for name in names:
+                    if bars.is_shown:
+                        bars.begin(name, await copying.total(name))
+                    told[name] = await copying.copy(name)
+                return told
 
     # Objects are made by the million and none of them is part of a circle: looking for those takes half of the time.
     gc.freeze()
@@ -75,47 +83,79 @@ def copy(
 
 
 def _app(root: Path | None, path: Path | None, names: Sequence[str], how: str) -> Jan:
-    """An app that holds the copied endpoints so, the others as configured; no engines, no runs, no plugins."""
+    """An app that holds the copied endpoints so, the others as configured; no engines, no plugins, at rest."""
     from jan_core.app import Jan
     from jan_core.config import Value, load
 
     flags = {("endpoints", name): Value(f"{name}-{how}", "jan copy") for name in names}
-    for name in ("chat", "completions", "embeddings", "runs"):
+    for name in {"chat", "completions", "embeddings", "runs"}.difference(names):
         flags["endpoints", name] = Value([], "jan copy")
     # What plugins make of a message is not what is stored.
     flags["plugins", "use"] = Value([], "jan copy")
     config = load(root, path, flags=flags)
     config.tables.pop("aliases", None)
-    return Jan(config)
+    return Jan(config, at_rest=True)
+
+
+class _Lines:
+    """Progress where there is no terminal: a line now and then."""
+
+    is_shown: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self._count: dict[str, int] = {}
+
+    def begin(self, endpoint: str, total: int) -> None:
+        """Nothing: without a bar, nobody sees the total."""
+
+    def step(self, endpoint: str, objects: int, done: int) -> None:
+        """See `Copying`."""
+        before = self._count.get(endpoint, 0)
+        self._count[endpoint] = before + objects
+        if before // _EVERY != self._count[endpoint] // _EVERY:
+            print(f"{self._count[endpoint]} {endpoint}", file=sys.stderr, flush=True)
+
+
+class _Bars(_Lines):
+    """Progress in a terminal: a bar for each endpoint, how many objects it has looked at, and how long it will take."""
+
+    is_shown: ClassVar[bool] = True
+
+    def __init__(self, bars: Progress) -> None:
+        super().__init__()
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    @override
+    def begin(self, endpoint: str, total: int) -> None:
+        """Show the bar of an endpoint, with nothing done of a total."""
+        self._tasks[endpoint] = self._bars.add_task(endpoint, total=total, objects=0)
+
+    @override
+    def step(self, endpoint: str, objects: int, done: int) -> None:
+        """See `Copying`."""
+        count = self._count[endpoint] = self._count.get(endpoint, 0) + objects
+        self._bars.update(self._tasks[endpoint], advance=done, objects=count)
 
 
 @contextmanager
-def _counted() -> Iterator[Callable[[str, int], None]]:
-    """Show how many objects were looked at: in one line of a terminal, else in a line now and then."""
-    count: dict[str, int] = {}
+def _counted() -> Iterator[_Lines]:
+    """Show how far it is: as bars in a terminal, else in a line now and then."""
     if not sys.stderr.isatty():
-
-        def tell(endpoint: str, more: int) -> None:
-            before = count.get(endpoint, 0)
-            count[endpoint] = before + more
-            if before // _EVERY != count[endpoint] // _EVERY:
-                print(f"{count[endpoint]} {endpoint}", file=sys.stderr, flush=True)
-
-        yield tell
+        yield _Lines()
         return
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description:<11}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[objects]}"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bars:
-        tasks: dict[str, object] = {}
-
-        def advance(endpoint: str, more: int) -> None:
-            if endpoint not in tasks:
-                tasks[endpoint] = bars.add_task(endpoint, total=None)
-            bars.advance(tasks[endpoint], more)  # type: ignore[arg-type]
-
-        yield advance
+        yield _Bars(bars)
 
 
 def _print(told: dict[str, Told]) -> None:

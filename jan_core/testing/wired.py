@@ -75,6 +75,7 @@ def wired(
     plugins: Mapping[str, str] | None = None,
     endpoints: Mapping[str, str] = KERNEL,
     backends: Mapping[str, str | EntryPoint] = {},
+    at_rest: bool = False,
 ) -> Jan:
     """An app on the scripted engine and models in memory, or on the parts given.
 
@@ -85,6 +86,7 @@ def wired(
         plugins: entry points of plugins, all chosen, outermost first.
         endpoints: entry points of endpoint classes.
         backends: entry points of backends, for their tables of settings.
+        at_rest: see `Jan`.
 
     Raises:
         Refusal: as `Jan`.
@@ -106,7 +108,7 @@ def wired(
         for key, value in values.items()
     }
     config = load(root, flags=flags, environ={})
-    return Jan(config, Discovery(config, entry_points(modules, plugins, endpoints, backends)))
+    return Jan(config, Discovery(config, entry_points(modules, plugins, endpoints, backends)), at_rest=at_rest)
 
 
 def one_module(

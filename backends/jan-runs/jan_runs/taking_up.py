@@ -54,7 +54,8 @@ class TakingUp:
     async def __aenter__(self) -> Self:
         # An app may be entered again, in another event loop.
         self._serving = asyncio.Event()
-        self._task = asyncio.create_task(self._run(), name="jan-runs-taking-up")
+        if not self._jan.at_rest:
+            self._task = asyncio.create_task(self._run(), name="jan-runs-taking-up")
         return self
 
     async def __aexit__(
