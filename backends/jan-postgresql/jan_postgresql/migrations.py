@@ -20,6 +20,7 @@ OWN = "jan_postgresql"
 _IS_THERE = """SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
     WHERE nspname = 'jan' AND relname = 'migrations'"""
 _FILE = re.compile(r"(\d{4})_\w+\.sql")
+_INCLUDE = re.compile(r"^-- include (\w+)/(\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,14 @@ class Migration:
     def digest(self) -> str:
         """Tells whether a file is the one that was applied."""
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def statements(self) -> str:
+        """What is applied: the file, and in the place of each line `-- include package/file` that file of a package.
+
+        What is included is not in the digest: its package may word it anew, and whoever pins it looks what it makes.
+        """
+        return _INCLUDE.sub(lambda found: files(found[1]).joinpath(found[2]).read_text("utf-8"), self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +133,7 @@ async def migrate(connection: Connection, wanted: Sequence[Migration]) -> list[M
             if not state.pending:
                 return done
             one = state.pending[0]
-            await connection.execute(one.text.encode(), prepare=False)
+            await connection.execute(one.statements.encode(), prepare=False)
             await connection.execute(
                 "INSERT INTO jan.migrations (owner, number, name, digest) VALUES (%s, %s, %s, %s)",
                 [one.owner, one.number, one.name, one.digest],

@@ -6,7 +6,7 @@ import atexit
 import re
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -86,7 +86,7 @@ def log_statements(dsn: str) -> None:
         connection.execute(sql.SQL("ALTER DATABASE {} SET log_statement = 'all'").format(name))
 
 
-def plan_of(dsn: str, statement: str, values: Sequence[Any]) -> tuple[set[str], int]:
+def plan_of(dsn: str, statement: str, values: Sequence[Any] | Mapping[str, Any]) -> tuple[set[str], int]:
     """How the server finds the rows of a statement, measured by doing it.
 
     Args:

@@ -90,6 +90,24 @@ asyncio.run(run())
         assert await rows(connection, "SELECT a FROM own") == [(1,)]
 
 
+async def test_a_file_may_include_one_of_another_package(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "jan_some_package" / "sql"
+    package.mkdir(parents=True)
+    (package / "tables.sql").write_text("CREATE TABLE included (a int);\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    text = (
+        "CREATE TABLE before (a int);\n-- include jan_some_package/sql/tables.sql\nINSERT INTO included VALUES (1);\n"
+    )
+    one = Migration("own", 1, "0001_included.sql", text)
+    async with await connected(dsn) as connection:
+        assert await migrate(connection, [*FIRST, one]) == [*FIRST, one]
+        assert await rows(connection, "SELECT a FROM included") == [(1,)]
+        (package / "tables.sql").write_text("-- The same, in other words.\nCREATE TABLE included (a int);\n")
+        assert await migrate(connection, [*FIRST, one]) == []
+
+
 async def test_one_that_was_changed_afterwards_is_refused(dsn: str) -> None:
     async with await connected(dsn) as connection:
         await migrate(connection, [*FIRST, TABLE])

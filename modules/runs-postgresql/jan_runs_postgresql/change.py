@@ -22,17 +22,17 @@ class Change:
         thread_id: the thread.
         run_id: the run.
         flush: whether the change is on the disk when it is committed.
-        holder: tells whose claim must still hold; None where there is none.
+        worker: tells which worker must still have it; None where there is none.
 
     Attributes:
         found: gets the run as it is stored, which is locked then.
         edited: to be given what is to be stored; None leaves the run as it is.
     """
 
-    def __init__(self, thread_id: str, run_id: str, *, flush: bool, holder: Callable[[], str | None]) -> None:
+    def __init__(self, thread_id: str, run_id: str, *, flush: bool, worker: Callable[[], int | None]) -> None:
         self._ids = (thread_id, run_id)
         self._find = statements.FIND_TO_CHANGE if flush else statements.FIND_TO_CHANGE_SOON
-        self._holder = holder
+        self._worker = worker
         self._first: Texts | None = None
         self._stored: Texts | None = None
         loop = asyncio.get_running_loop()
@@ -76,9 +76,9 @@ class Change:
         if "run" in changed:
             run = after.run
             changed |= {"status": run.status, "goes_on": not run.ended, "expires_at": run.expires_at}
-        holder = self._holder()
-        cursor = await connection.execute(*statements.change(changed, *self._ids, holder))
-        if cursor.rowcount == 0 and holder is not None and self._holder() is None:
+        worker = self._worker()
+        cursor = await connection.execute(*statements.change(changed, *self._ids, worker))
+        if cursor.rowcount == 0 and worker is not None and self._worker() is None:
             # It was let go at this moment, so that this change is not of the one who held it.
             cursor = await connection.execute(*statements.change(changed, *self._ids, None))
         if cursor.rowcount == 0:

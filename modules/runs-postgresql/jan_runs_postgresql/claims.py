@@ -1,8 +1,8 @@
 """Which runs this process carries on, as all others see it.
 
-A claim is a row, and worth something as long as its holder gives signs of life. A holder that was thought dead, because
-the network or the machine stood still, learns it from its next sign of life, or from its next change: that changes
-nothing where the claim is lost.
+A claim is a job that a worker of procrastinate does, and worth something as long as the worker gives signs of life. A
+worker that was thought dead, because the network or the machine stood still, learns it from its next sign of life, or
+from its next change: that changes nothing where the job is another one's.
 """
 
 from __future__ import annotations
@@ -10,14 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jan_core.errors import JanError, Unavailable
-from jan_runs_postgresql import statements
 
 if TYPE_CHECKING:
     from jan_postgresql import Postgresql
@@ -44,6 +42,7 @@ class _Held:
     """A run that is held here, and the task that does it."""
 
     task: asyncio.Task[Any]
+    worker: int | None = None
     is_sure: bool = False
     is_lost: bool = False
     is_leaving: bool = False
@@ -64,17 +63,18 @@ class Claims:
 
     def __init__(self, database: Postgresql) -> None:
         self._database = database
-        self.holder = secrets.token_hex(16)
-        """Who this process is."""
+        self.worker: int | None = None
+        """Who this process is; None before its first run, and after its last one."""
         self._held: dict[Ids, _Held] = {}
-        self._reserved: dict[Ids, asyncio.TimerHandle] = {}
+        self._reserved: dict[Ids, tuple[int, asyncio.TimerHandle]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._beating: asyncio.Task[None] | None = None
+        self._one_beat = asyncio.Lock()
         self._beaten_at = float("-inf")
 
     async def close(self) -> None:
         """Let everything go."""
-        for timer in self._reserved.values():
+        for _, timer in self._reserved.values():
             timer.cancel()
         self._reserved.clear()
         beating, self._beating = self._beating, None
@@ -84,39 +84,48 @@ class Claims:
                 await beating
         if self._leaving:
             await asyncio.wait(list(self._leaving))
-        if self._beaten_at != float("-inf"):
+        worker, self.worker = self.worker, None
+        if worker is not None:
             self._beaten_at = float("-inf")
+            from jan_runs_postgresql import jobs
+
             try:
-                await self._do(statements.LET_ALL_GO, self.holder)
-                await self._do(statements.LEAVE, self.holder)
+                await self._database.do(lambda connection: jobs.leave(connection, worker))
             except JanError as error:
                 log.info("the runs of this server are free in a moment only: %s", error.message)
 
-    def holder_of(self, ids: Ids) -> str | None:
+    def worker_of(self, ids: Ids) -> int | None:
         """Who this process is, where it carries a run on, or did until it lost it; None where it does not."""
         held = self._held.get(ids)
-        return self.holder if held is not None and held.is_sure and not held.is_leaving else None
+        return held.worker if held is not None and held.is_sure and not held.is_leaving else None
 
-    async def ready(self) -> None:
+    async def ready(self) -> int:
         """Return when this process is known to live, so that what it claims is its own.
+
+        Returns:
+            Who it is.
 
         Raises:
             Unavailable: the database is away.
         """
         if self._beating is None or self._beating.done():
             self._beating = asyncio.create_task(self._beat_on(), name="jan-runs-postgresql-beat")
-        if asyncio.get_running_loop().time() - self._beaten_at > FRESH:
-            await self._beat()
+        async with self._one_beat:  # of many that come first, one makes it a worker
+            if self.worker is None or asyncio.get_running_loop().time() - self._beaten_at > FRESH:
+                return await self._beat()
+            return self.worker
 
-    def reserve(self, ids: Ids) -> None:
+    def reserve(self, ids: Ids, worker: int) -> None:
         """Note that a run was claimed when it was begun; nobody asks the database again when it is held next."""
         if ids not in self._held:
-            self._reserved[ids] = asyncio.get_running_loop().call_later(RESERVED, self.forget, ids)
+            timer = asyncio.get_running_loop().call_later(RESERVED, self.forget, ids)
+            self._reserved[ids] = worker, timer
 
     def forget(self, ids: Ids) -> None:
         """Give back what was reserved; nothing where nothing was."""
-        if self._unreserved(ids):
-            self._leave(ids, None)
+        worker = self._unreserved(ids)
+        if worker is not None:
+            self._leave(ids, worker, None)
 
     @asynccontextmanager
     async def hold(self, ids: Ids) -> AsyncIterator[bool]:
@@ -130,11 +139,12 @@ class Claims:
             return
         task = asyncio.current_task()
         assert task is not None
-        held = self._held[ids] = _Held(task, is_sure=self._unreserved(ids))
+        worker = self._unreserved(ids)
+        held = self._held[ids] = _Held(task, worker, is_sure=worker is not None)
         try:
             if not held.is_sure:
-                await self.ready()
-                held.is_sure = await self._do(statements.CLAIM, *ids, self.holder) == 1
+                held.worker = await self.ready()
+                held.is_sure = await self._take(ids, held.worker)
             if not held.is_sure:
                 del self._held[ids]
             yield held.is_sure
@@ -148,25 +158,41 @@ class Claims:
             if self._held.get(ids) is held:
                 # Where it is unknown whether it was claimed, too.
                 held.is_leaving = True
-                await asyncio.shield(self._leave(ids, held))
+                await asyncio.shield(self._leave(ids, held.worker, held))
 
-    def _unreserved(self, ids: Ids) -> bool:
-        timer = self._reserved.pop(ids, None)
+    async def _take(self, ids: Ids, worker: int) -> bool:
+        from jan_runs_postgresql import jobs
+
+        async def work(connection: Connection) -> bool:
+            async with connection.transaction():
+                return await jobs.take(connection, worker, ids)
+
+        return await self._database.do(work)
+
+    def _unreserved(self, ids: Ids) -> int | None:
+        worker, timer = self._reserved.pop(ids, (None, None))
         if timer is not None:
             timer.cancel()
-        return timer is not None
+        return worker
 
-    def _leave(self, ids: Ids, held: _Held | None) -> asyncio.Task[None]:
+    def _leave(self, ids: Ids, worker: int | None, held: _Held | None) -> asyncio.Task[None]:
         """Begin to remove a claim."""
-        task = asyncio.create_task(self._remove(ids, held))
+        task = asyncio.create_task(self._remove(ids, worker, held))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
         return task
 
-    async def _remove(self, ids: Ids, held: _Held | None) -> None:
+    async def _remove(self, ids: Ids, worker: int | None, held: _Held | None) -> None:
+        from jan_runs_postgresql import jobs
+
+        async def work(connection: Connection) -> None:
+            assert worker is not None
+            async with connection.transaction():
+                await jobs.let_go(connection, worker, ids)
+
         try:
-            if held is None or not held.is_lost:
-                await self._do(statements.LET_GO, *ids, self.holder)
+            if worker is not None and (held is None or not held.is_lost):
+                await self._database.do(work)
         except JanError as error:
             log.info("the run %s is free when this server claims it again, or ends: %s", ids[1], error.message)
         finally:
@@ -185,30 +211,31 @@ class Claims:
             elif loop.time() - idle_since > IDLE:
                 return
             try:
-                await self._beat()
+                async with self._one_beat:
+                    await self._beat()
                 if random.randrange(_TIDY_EVERY) == 0:
-                    await self._do(statements.FORGET_HOLDERS)
-                    await self._do(statements.FORGET_CLAIMS)
+                    from jan_runs_postgresql import jobs
+
+                    await self._database.do(jobs.tidy)
             except JanError as error:
                 log.debug("no sign of life: %s", error.message)
 
-    async def _beat(self) -> None:
+    async def _beat(self) -> int:
+        from jan_runs_postgresql import jobs  # with procrastinate, where there is a run
+
         known = {ids: held for ids, held in self._held.items() if held.is_sure}
-        began = asyncio.get_running_loop().time()
+        began, before = asyncio.get_running_loop().time(), self.worker
 
-        async def work(connection: Connection) -> set[Ids]:
-            cursor = await connection.execute(statements.BEAT, [self.holder, self.holder])
-            return {(row[0], row[1]) for row in await cursor.fetchall()}
+        async def work(connection: Connection) -> tuple[int, set[Ids]]:
+            if before is None:
+                return await jobs.register(connection), set()
+            return await jobs.beat(connection, before)
 
-        mine = await self._database.do(work)
-        self._beaten_at = began
+        worker, mine = await self._database.do(work)
+        self.worker, self._beaten_at = worker, began
         for ids, held in known.items():
-            if ids not in mine and self._held.get(ids) is held and not held.is_leaving:
+            lost = ids not in mine or held.worker != worker
+            if lost and self._held.get(ids) is held and not held.is_leaving:
                 log.warning("the run %s was taken over by another server", ids[1])
                 held.lose()
-
-    async def _do(self, statement: str, *values: object) -> int:
-        async def work(connection: Connection) -> int:
-            return (await connection.execute(statement, values)).rowcount
-
-        return await self._database.do(work)
+        return worker

@@ -14,11 +14,9 @@ _STORED = "thread_id, id, created_at, expires_at, status, goes_on, key, run, ste
 _VALUES = "%s, %s, %s::bigint, %s::bigint, %s, %s, %s, %s::json, %s::json, %s::json"
 _CHANGED = ", ".join(f"{name} = excluded.{name}" for name in _STORED.split(", ")[2:] if name != "key")
 
-BEGIN = f"""WITH begun AS (INSERT INTO jan.runs ({_STORED}) VALUES ({_VALUES})
-        ON CONFLICT (thread_id) WHERE goes_on DO NOTHING RETURNING thread_id, id)
-    INSERT INTO jan.run_claims (thread_id, run_id, holder) SELECT thread_id, id, %s FROM begun
-    ON CONFLICT (thread_id, run_id) DO UPDATE SET holder = excluded.holder"""
-"""Begins a run, and claims it: `[*values, holder]`. No row where its thread has one that goes on."""
+BEGIN = f"""INSERT INTO jan.runs ({_STORED}) VALUES ({_VALUES})
+    ON CONFLICT (thread_id) WHERE goes_on DO NOTHING"""
+"""Begins a run. No row where its thread has one that goes on."""
 PUT = f"""INSERT INTO jan.runs ({_STORED}) VALUES ({_VALUES})
     ON CONFLICT (thread_id, id) DO UPDATE SET {_CHANGED}"""
 FIND = f"SELECT {COLUMNS} FROM jan.runs WHERE thread_id = %s AND id = %s"
@@ -38,48 +36,40 @@ WISHED = """SELECT asked.thread_id, asked.id FROM unnest(%s::text[], %s::text[])
 
 CLAIM_SECONDS = 3.0
 """Seconds after its last sign of life in which nobody else takes what a process carries on."""
-_LIVES = f"""EXISTS (SELECT FROM jan.run_holders
-    WHERE id = run_claims.holder AND seen_at > now() - interval '{CLAIM_SECONDS} seconds')"""
-CLAIM = f"""INSERT INTO jan.run_claims (thread_id, run_id, holder) VALUES (%s, %s, %s)
-    ON CONFLICT (thread_id, run_id) DO UPDATE SET holder = excluded.holder
-    WHERE run_claims.holder = excluded.holder OR NOT {_LIVES}"""
-"""Claims a run: `[thread, run, holder]`. No row where somebody who lives has it."""
-LET_GO = "DELETE FROM jan.run_claims WHERE thread_id = %s AND run_id = %s AND holder = %s"
-BEAT = """WITH seen AS (INSERT INTO jan.run_holders (id, seen_at) VALUES (%s, now())
-        ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at)
-    SELECT thread_id, run_id FROM jan.run_claims WHERE holder = %s"""
-"""Gives a sign of life, and tells what one has: `[holder, holder]`."""
-LEAVE = "DELETE FROM jan.run_holders WHERE id = %s"
-LET_ALL_GO = "DELETE FROM jan.run_claims WHERE holder = %s"
-FORGET_HOLDERS = "DELETE FROM jan.run_holders WHERE seen_at < now() - interval '1 hour'"
-FORGET_CLAIMS = """DELETE FROM jan.run_claims WHERE NOT EXISTS (SELECT FROM jan.run_holders WHERE id = holder)
+FORGOTTEN_SECONDS = 3600.0
+"""Seconds after which a process that died is forgotten."""
+WORKER = "SELECT FROM jan.procrastinate_workers WHERE id = %s"
+ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+"""Waits for all others that change who carries a run on: `[lock]`."""
+FORGET_JOBS = """DELETE FROM jan.procrastinate_jobs WHERE status = 'doing' AND worker_id IS NULL
     AND NOT EXISTS (SELECT FROM jan.runs
-        WHERE runs.thread_id = run_claims.thread_id AND runs.id = run_id AND goes_on)"""
-"""Forgets claims of the dead on runs that have ended."""
+        WHERE runs.thread_id = args ->> 'thread_id' AND runs.id = args ->> 'run_id' AND goes_on)"""
+"""Forgets jobs of the dead on runs that have ended."""
 LEFT = f"""SELECT runs.thread_id, runs.id FROM jan.runs
-    LEFT JOIN jan.run_claims ON run_claims.thread_id = runs.thread_id AND run_claims.run_id = runs.id
-    WHERE goes_on AND (status <> 'requires_action' OR expires_at <= extract(epoch FROM now()))
-    AND (holder IS NULL OR NOT {_LIVES}) ORDER BY runs.thread_id LIMIT 1000"""
+    WHERE goes_on AND (runs.status <> 'requires_action' OR expires_at <= extract(epoch FROM now()))
+    AND NOT EXISTS (SELECT FROM jan.procrastinate_jobs AS jobs JOIN jan.procrastinate_workers AS workers
+        ON workers.id = worker_id AND last_heartbeat > now() - interval '{CLAIM_SECONDS} seconds'
+        WHERE jobs.status = 'doing' AND lock = runs.thread_id || '/' || runs.id) ORDER BY runs.thread_id LIMIT 1000"""
 """Runs that should go on, and that nobody who lives carries on."""
 
 
-def change(changed: dict[str, Any], thread_id: str, run_id: str, holder: str | None) -> tuple[str, list[Any]]:
-    """The statement that writes what changed of a run, and its values. No row where its holder has lost the claim.
+def change(changed: dict[str, Any], thread_id: str, run_id: str, worker: int | None) -> tuple[str, list[Any]]:
+    """The statement that writes what changed of a run, and its values. No row where its worker has lost it.
 
     Args:
         changed: columns and their values.
         thread_id: the thread.
         run_id: the run.
-        holder: who claims to have it; None where somebody else changes it.
+        worker: who has it, by its own account; None where somebody else changes it.
     """
     kinds = {"run": "::json", "steps": "::json", "request": "::json", "expires_at": "::bigint"}
     sets = ", ".join(f"{name} = %s{kinds.get(name, '')}" for name in changed)
     statement = f"UPDATE jan.runs SET {sets} WHERE thread_id = %s AND id = %s"
     values = [*changed.values(), thread_id, run_id]
-    if holder is None:
+    if worker is None:
         return statement, values
-    fence = "SELECT FROM jan.run_claims WHERE run_claims.thread_id = %s AND run_id = %s AND holder = %s"
-    return f"{statement} AND EXISTS ({fence})", [*values, thread_id, run_id, holder]
+    fence = "SELECT FROM jan.procrastinate_jobs WHERE status = 'doing' AND lock = %s AND worker_id = %s"
+    return f"{statement} AND EXISTS ({fence})", [*values, f"{thread_id}/{run_id}", worker]
 
 
 def listing(thread_id: str, query: RunsQuery, after: Place | None, before: Place | None) -> tuple[str, list[Any], bool]:

@@ -74,15 +74,17 @@ class RunsPostgresql(RunStore):
     async def begin(self, kept: KeptRun, asked: Once | None) -> KeptRun:
         run = kept.run
         ids = _checked(run.thread_id, run.id)
-        await self._claims.ready()
-        values = [*_values_of(kept, None if asked is None else asked.key), self._claims.holder]
+        worker = await self._claims.ready()
+        values = _values_of(kept, None if asked is None else asked.key)
         tried = 0
+        from jan_runs_postgresql import jobs
 
         async def add(connection: Connection) -> None:
             nonlocal tried
             for _ in range(TRIES):
                 tried += 1
                 if (await connection.execute(statements.BEGIN, values)).rowcount == 1:
+                    await jobs.take(connection, worker, ids)
                     return
                 row = await (await connection.execute(statements.ACTIVE, [[run.thread_id]])).fetchone()
                 if row is None:
@@ -101,7 +103,8 @@ class RunsPostgresql(RunStore):
 
         async def begin(connection: Connection) -> KeptRun:
             if asked is None:
-                await add(connection)
+                async with connection.transaction():
+                    await add(connection)
                 return kept
             noted = [asked.key, run.thread_id, asked.fingerprint, run.model_dump_json()]
             async with connection.transaction():
@@ -116,7 +119,7 @@ class RunsPostgresql(RunStore):
 
         begun = await self._database.do(begin)
         if begun is kept:
-            self._claims.reserve(ids)
+            self._claims.reserve(ids, worker)
         return begun
 
     @override
@@ -137,7 +140,7 @@ class RunsPostgresql(RunStore):
     async def _changing(self, thread_id: str, run_id: str, flush: bool) -> AsyncIterator[KeptRun]:
         ids = _checked(thread_id, run_id)
         async with self._turns.of("/".join(ids)):
-            change = Change(*ids, flush=flush, holder=partial(self._claims.holder_of, ids))
+            change = Change(*ids, flush=flush, worker=partial(self._claims.worker_of, ids))
             task = asyncio.create_task(self._database.do(change.work))
             waiting: list[asyncio.Future[Any]] = [task, change.found]
             try:

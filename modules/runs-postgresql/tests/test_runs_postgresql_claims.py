@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
+from importlib.resources import files
+from typing import Any
 
 import psycopg
 import pytest
+from jan_runs_postgresql import jobs
 from jan_runs_postgresql.store import RunsPostgresql
 
 from jan_core.errors import Unavailable
@@ -13,11 +17,11 @@ from .conftest import THREAD, kept
 pytestmark = pytest.mark.anyio
 
 
-async def dead(dsn: str, holder: str) -> None:
+async def dead(dsn: str, worker: int | None) -> None:
     """As if a server had given no sign of life for long."""
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-        query = "UPDATE jan.run_holders SET seen_at = now() - interval '1 minute' WHERE id = %s"
-        assert (await connection.execute(query, [holder])).rowcount == 1
+        query = "UPDATE jan.procrastinate_workers SET last_heartbeat = now() - interval '1 minute' WHERE id = %s"
+        assert (await connection.execute(query, [worker])).rowcount == 1
 
 
 async def silent(store: RunsPostgresql) -> None:
@@ -62,7 +66,7 @@ async def test_the_dead_lose_what_they_have_and_learn_it_from_their_next_change(
     ids = THREAD, new.run.id
     async with store.hold(*ids):
         await silent(store)
-        await dead(dsn, store._claims.holder)
+        await dead(dsn, store._claims.worker)
         assert await other.left() == [ids]
         async with other.hold(*ids) as theirs:
             assert theirs
@@ -84,7 +88,7 @@ async def test_or_from_their_next_sign_of_life(store: RunsPostgresql, other: Run
     async def carry_on() -> None:
         async with store.hold(*ids):
             await silent(store)
-            await dead(dsn, store._claims.holder)
+            await dead(dsn, store._claims.worker)
             async with other.hold(*ids) as theirs:
                 assert theirs
                 await store._claims._beat()
@@ -99,7 +103,7 @@ async def test_or_from_their_next_sign_of_life(store: RunsPostgresql, other: Run
 async def test_who_was_thought_dead_and_lost_nothing_goes_on(store: RunsPostgresql, dsn: str) -> None:
     new = await store.begin(kept(), None)
     async with store.hold(THREAD, new.run.id):
-        await dead(dsn, store._claims.holder)
+        await dead(dsn, store._claims.worker)
         await store._claims._beat()
         async with store.changing(THREAD, new.run.id) as found:
             found.run.status = "in_progress"
@@ -113,4 +117,69 @@ async def test_closing_lets_everything_go(store: RunsPostgresql, other: RunsPost
     await store.__aexit__(None, None, None)
     assert await other.left() == [(THREAD, new.run.id)]
     async with await psycopg.AsyncConnection.connect(dsn) as connection:
-        assert await (await connection.execute("SELECT FROM jan.run_holders")).fetchall() == []
+        assert await (await connection.execute("SELECT FROM jan.procrastinate_workers")).fetchall() == []
+
+
+async def test_of_many_that_take_a_run_from_the_dead_one_has_it(
+    store: RunsPostgresql, other: RunsPostgresql, dsn: str
+) -> None:
+    new = await store.begin(kept(), None)
+    ids = THREAD, new.run.id
+    async with store.hold(*ids):
+        await silent(store)
+        await dead(dsn, store._claims.worker)
+        await other._claims.ready()
+        async with AsyncExitStack() as stack:
+            workers = []
+            for _ in range(8):
+                connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True)
+                await stack.enter_async_context(connection)
+                workers.append((connection, await jobs.register(connection)))
+
+            async def take(connection: psycopg.AsyncConnection[Any], worker: int) -> bool:
+                async with connection.transaction():
+                    return await jobs.take(connection, worker, ids)
+
+            taken = await asyncio.gather(*(take(*one) for one in workers))
+            assert sum(taken) == 1
+            assert [await take(*one) for one in workers] == taken
+            async with other.hold(*ids) as theirs:
+                assert not theirs
+
+
+async def test_who_was_forgotten_has_nothing_and_is_known_anew(store: RunsPostgresql, dsn: str) -> None:
+    new = await store.begin(kept(), None)
+    ids = THREAD, new.run.id
+    first = store._claims.worker
+
+    async def carry_on() -> None:
+        async with store.hold(*ids):
+            async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+                await connection.execute("DELETE FROM jan.procrastinate_workers")
+            assert await store.left() == [ids]
+            await store._claims._beat()
+            await asyncio.sleep(20)
+
+    with pytest.raises(Unavailable, match="Another server"):
+        await carry_on()
+    assert store._claims.worker != first
+    async with store.hold(*ids) as mine:
+        assert mine
+
+
+async def test_jobs_of_the_dead_go_with_the_end_of_their_runs(
+    store: RunsPostgresql, other: RunsPostgresql, dsn: str
+) -> None:
+    over, still = await store.begin(kept(), None), await store.begin(kept(thread="jan-2"), None)
+    await store.__aexit__(None, None, None)
+    async with other.changing(THREAD, over.run.id) as found:
+        found.run.status = "completed"
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        await jobs.tidy(connection)
+        rows = await (await connection.execute("SELECT lock FROM jan.procrastinate_jobs")).fetchall()
+    assert rows == [(f"jan-2/{still.run.id}",)]
+
+
+async def test_the_tables_are_those_of_the_procrastinate_that_is_installed() -> None:
+    names = [one.name for one in files("procrastinate.sql.migrations").iterdir() if one.name.endswith(".sql")]
+    assert max(names) == "03.04.00_50_post_add_retry_failed_job_procedure.sql", "make a migration of what came since"

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from typing import Any
 
 import psycopg
 import pytest
 from jan_postgresql.testing import dsn_for, plan_of
-from jan_runs_postgresql import statements
+from jan_runs_postgresql import jobs, statements
+from procrastinate.sql import queries
 
 from jan_core.schemas.runs import RunsQuery
 
@@ -34,11 +36,13 @@ def dsn(tmp_path_factory: pytest.TempPathFactory) -> str:
     asyncio.run(make())
     with psycopg.connect(found, autocommit=True) as connection:
         connection.execute(FILL, [OTHERS, MANY - OTHERS, MANY - OTHERS, MANY])
-        connection.execute("INSERT INTO jan.run_holders SELECT 'h' || n, now() FROM generate_series(1, 1000) AS n")
+        connection.execute("INSERT INTO jan.procrastinate_workers SELECT FROM generate_series(1, 1000)")
         connection.execute(
-            "INSERT INTO jan.run_claims SELECT 'jan-' || n, 'run_' || n, 'h1' FROM generate_series(1, 3000) AS n"
+            """INSERT INTO jan.procrastinate_jobs (queue_name, task_name, lock, args, status, worker_id)
+            SELECT 'q' || n, 'carry_on', 'jan-' || n || '/run_' || n, '{}', 'doing', 1
+            FROM generate_series(1, 3000) AS n"""
         )
-        for table in ("runs", "run_claims", "run_holders"):
+        for table in ("runs", "procrastinate_jobs", "procrastinate_workers"):
             connection.execute(f"ANALYZE jan.{table}".encode())
     return found
 
@@ -65,20 +69,25 @@ def test_the_one_that_goes_on_is_found_through_an_index(dsn: str) -> None:
 
 
 def test_changing_one_looks_at_no_other(dsn: str) -> None:
-    statement, values = statements.change({"steps": "[]"}, THREAD, "run_7001", "h1")
+    statement, values = statements.change({"steps": "[]"}, THREAD, "run_7001", 1)
     indexes, rows = plan_of(dsn, statement, values)
-    assert indexes <= {"runs_pkey", "run_claims_pkey"}
+    assert indexes <= {"runs_pkey", "procrastinate_jobs_lock_idx_v1"}
     assert rows <= 2
 
 
-def test_beginning_and_claiming_look_at_no_other(dsn: str) -> None:
-    values = ["jan-new", "run_new", 1, None, "queued", True, None, "{}", "[]", "{}", "h1"]
-    assert plan_of(dsn, statements.BEGIN, values)[1] <= 2
-    indexes, rows = plan_of(dsn, statements.CLAIM, ["jan-new", "run_new", "h2"])
-    assert (indexes, rows) == ({"run_holders_pkey"}, 2)
-    indexes, rows = plan_of(dsn, statements.LET_GO, ["jan-new", "run_new", "h1"])
-    assert len(indexes) == 1
-    assert rows <= 1
+def test_beginning_looks_at_no_other(dsn: str) -> None:
+    values = ["jan-new", "run_new", 1, None, "queued", True, None, "{}", "[]", "{}"]
+    assert plan_of(dsn, statements.BEGIN, values)[1] <= 1
+
+
+@pytest.mark.parametrize("name", ["select_stalled_jobs_by_heartbeat", "list_jobs"])
+def test_the_job_of_one_run_is_found_through_an_index(dsn: str, name: str) -> None:
+    text = jobs._qualified(queries[name]).decode()
+    values: dict[str, Any] = dict.fromkeys(re.findall(r"%\((\w+)\)s", text))
+    values |= {"queue": "q5", "queue_name": "q5", "seconds_since_heartbeat": 3.0}
+    indexes, rows = plan_of(dsn, text, values)
+    assert "procrastinate_jobs_queue_name_idx_v1" in indexes
+    assert rows <= 2
 
 
 def test_who_waits_costs_little_where_many_have_ended(dsn: str) -> None:
