@@ -59,6 +59,8 @@ async def _ask(jan: Jan, run: Run, parameters: dict[str, Any]) -> None:
     if "models" in jan.endpoints:
         await jan.models.locate(run.model)
     functions = [tool for tool in run.tools if isinstance(tool, AssistantFunctionTool)]
+    if not functions and not parameters and run.response_format in (None, "auto"):
+        return  # nothing is left that an engine could refuse, and most runs are begun so
     # What it chooses was looked at, and may be one of the assistant's own.
     plain = run.model_copy(update={"tools": functions, "tool_choice": "auto"})
     await jan.chat.check(Prompt(plain, Notes(parameters=parameters), []).request(1, None))
