@@ -19,6 +19,8 @@ from jan_messages_postgresql.rows import RESTORED, STORED, TYPES
 
 BETWEEN, QUOTE = b"\x02", b"\x01"
 """Between two values of a row for COPY, and around what may hold anything. JSON has such characters as escapes."""
+APART = b"\x1e"
+"""Between two lines that are read at once."""
 _NOTHING_ELSE = BETWEEN * (len(RESTORED) - len(NAMES)) + b"\n"
 _JSON = {name for name, kind in zip(STORED.split(", "), TYPES, strict=True) if kind == "json"} | {"others"}
 _SURE = re.compile("msg_[A-Za-z0-9_-]{1,100}")
@@ -44,12 +46,16 @@ def restoring(thread_id: str, lines: Sequence[bytes]) -> tuple[bytes, list[str]]
     return b"".join(map(_row, lines)), [*ids]
 
 
-def lines_of(rows: Iterable[tuple[str, str | None]]) -> list[bytes]:
+def lines_of(rows: Iterable[tuple[str, str]]) -> list[bytes]:
     """The lines of rows that were read as `statements.EXPORT` does."""
-    return [
-        line.encode() if others is None else line_of(Message, {**from_json(line), **from_json(others)})
-        for line, others in rows
-    ]
+    found: list[bytes] = []
+    for text, beside in rows:
+        lines = text.encode().split(APART)
+        if beside.strip(APART.decode()):
+            pairs = zip(lines, beside.split(APART.decode()), strict=True)
+            lines = [line_of(Message, {**from_json(line), **from_json(one)}) if one else line for line, one in pairs]
+        found += lines
+    return found
 
 
 def _looked_at(lines: Sequence[bytes]) -> Known:

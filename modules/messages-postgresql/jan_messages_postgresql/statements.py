@@ -57,9 +57,14 @@ _LINE = """'{"id":' || to_json(id) || ',"object":"thread.message","created_at":'
     || ',"assistant_id":' || coalesce(to_json(assistant_id)::text, 'null')
     || ',"run_id":' || coalesce(to_json(run_id)::text, 'null')
     || ',"attachments":' || coalesce(attachments::text, 'null') || ',"metadata":' || metadata || '}'"""
-EXPORT = f"""SELECT {_LINE}, others::text FROM jan.messages WHERE thread_id = %s AND place > %s
-    ORDER BY place LIMIT %s"""
-"""Messages as lines, and what each has beside: `[thread, place, limit]`."""
+TOGETHER = 100
+"""Lines of one row: the driver reads what it is sent in pieces as large as a row, and each piece costs a turn."""
+EXPORT = rf"""SELECT string_agg(line, E'\x1e' ORDER BY place), string_agg(others, E'\x1e' ORDER BY place)
+    FROM (SELECT place, {_LINE} AS line, coalesce(others::text, '') AS others,
+            (row_number() OVER (ORDER BY place) - 1) / {TOGETHER} AS part
+        FROM jan.messages WHERE thread_id = %s AND place > %s ORDER BY place LIMIT %s) AS found
+    GROUP BY part ORDER BY part"""
+"""Messages as lines, and what each has beside, with what no JSON has between them: `[thread, place, limit]`."""
 FIND = f"SELECT {COLUMNS} FROM jan.messages WHERE thread_id = %s AND id = %s"
 CHANGE = f"UPDATE jan.messages SET metadata = %s::json WHERE thread_id = %s AND id = %s RETURNING {COLUMNS}"
 REMOVE = "DELETE FROM jan.messages WHERE thread_id = %s AND id = %s"
