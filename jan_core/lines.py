@@ -57,7 +57,9 @@ def known_in(kind: type[BaseModel], lines: Sequence[bytes]) -> Known | None:
     """
     rows = usual_messages(lines) if kind is Message else None
     if rows is not None:
-        return Known(tuple([row[_ID].decode() for row in rows]), frozenset([row[_THREAD].decode() for row in rows]))
+        # Decoded all at once: no id of a usual message has a line break.
+        ids = b"\n".join([row[_ID] for row in rows]).decode().split("\n")
+        return Known(tuple(ids), frozenset([one.decode() for one in {row[_THREAD] for row in rows}]))
     return _known(kind, b"[%b]" % b",".join(lines))
 
 
