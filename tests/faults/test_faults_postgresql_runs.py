@@ -9,11 +9,13 @@ import threading
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
 from jan_postgresql.testing import dsn_for
 
+from jan_core.testing.contract.run_grammar import story
 from tests.e2e.server import JanServer, until
 from tests.faults.run_askers import FUNCTION, KINDS, Asker, Stream, scripted_root, words
 from tests.faults.wire import Gone, Wire
@@ -164,3 +166,36 @@ def _outputs_elsewhere(first: JanServer, second: JanServer) -> None:
             "tool_calls",
             "message_creation",
         ]
+
+
+def test_a_stream_of_a_run_that_another_server_carries_on_arrives_as_it_is_said(tmp_path: Path) -> None:
+    (first_root, site), (second_root, _) = roots(tmp_path, 2)
+    with JanServer(first_root, site=site) as first, JanServer(second_root, site=site) as second:
+        here, there = (
+            openai.OpenAI(base_url=f"http://127.0.0.1:{server.port}/v1", api_key="none", max_retries=0)
+            for server in (first, second)
+        )
+        with here, there:
+            said = words("a", 120)
+            script = json.dumps({"say": said, "rate": 20})
+            thread = here.beta.threads.create(messages=[{"role": "user", "content": script}]).id
+            asked: dict[str, Any] = {"thread_id": thread, "assistant_id": "jan", "model": "scripted"}
+            asked["extra_headers"] = {"Idempotency-Key": "once"}
+            events: list[tuple[str, Any]] = []
+            pieces = 0
+            with here.beta.threads.runs.create(**asked, stream=True) as heard:
+                run = next(iter(heard)).data
+                with there.beta.threads.runs.create(**asked, stream=True) as stream:
+                    for event in stream:
+                        events.append((event.event, event.data.to_dict(mode="json")))
+                        if event.event == "thread.message.delta":
+                            pieces += 1
+                            if pieces in (1, 4):
+                                state = here.beta.threads.runs.retrieve(run.id, thread_id=thread).status
+                                assert state == "in_progress", f"piece {pieces} came when the run was {state}"
+            assert pieces >= 4
+            told = story(events)
+            assert told.run["id"] == run.id
+            assert told.run["status"] == "completed"
+            (message,) = told.messages.values()
+            assert message["content"][0]["text"]["value"] == "".join(said)

@@ -89,6 +89,31 @@ def output_delta(step_id: str, index: int, output: str) -> RunEvent:
     return _step_delta(step_id, [FunctionCallDelta.model_construct(index=index, function=function)])
 
 
+def piece_of(event: RunEvent) -> tuple[str, int, str]:
+    """What a delta is more of, of which part or call, and what it is.
+
+    Returns:
+        `text`, `refusal`, `call`, `arguments` or `output`; the index; the text, which of a call is its id.
+    """
+    if isinstance(event.data, MessageDelta):
+        (part,) = event.data.delta.content or ()  # type: ignore[misc]  # ours have one each
+        if isinstance(part, RefusalDeltaPart):
+            return "refusal", part.index, part.refusal or ""
+        assert isinstance(part, TextDeltaPart)
+        return "text", part.index, (part.text.value if part.text is not None else None) or ""
+    assert isinstance(event.data, RunStepDelta)
+    details = event.data.delta.step_details
+    assert isinstance(details, ToolCallsDelta)
+    (call,) = details.tool_calls or ()  # type: ignore[misc]
+    assert isinstance(call, FunctionCallDelta)
+    assert call.function is not None
+    if call.function.output is not None:
+        return "output", call.index, call.function.output
+    if call.id is not None:
+        return "call", call.index, call.id
+    return "arguments", call.index, call.function.arguments or ""
+
+
 def _message_delta(message_id: str, parts: Iterable[TextDeltaPart | RefusalDeltaPart]) -> RunEvent:
     delta = MessageDeltaBody.model_construct(content=[*parts])
     data = MessageDelta.model_construct(id=message_id, delta=delta)

@@ -43,7 +43,7 @@ def step_given(kept: KeptRun, body: ToolOutputsRequest) -> RunStep | None:
 def story(
     kept: KeptRun, messages: Mapping[str, Message], *, expires_at: int, since: str | None = None
 ) -> Iterator[RunEvent]:
-    """What happened in a run that waits or has ended, as events in the order in which they came; each text is one.
+    """What has happened in a run, as events in the order in which they came; each text is one, as long as it is stored.
 
     That it waited for outputs in between is not told: a stream ends with that.
 
@@ -67,7 +67,7 @@ def story(
         queued.started_at = run.started_at
         yield events.of_run(queued)
         steps = steps[before + 1 :]
-        went_on = bool(steps) or run.status in ("completed", "incomplete", "requires_action")
+        went_on = bool(steps) or run.status in ("in_progress", "completed", "incomplete", "requires_action")
     if went_on:
         yield events.of_run(queued.model_copy(update={"status": "in_progress", "started_at": run.started_at}))
     for step in steps:

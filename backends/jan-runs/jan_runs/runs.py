@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
-from contextlib import AsyncExitStack, aclosing, suppress
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
     from jan_runs.tools import Toolbox
 
 LOOK = 0.2
-"""Seconds between two looks for the end of a run that is carried on elsewhere."""
+"""Seconds between two looks at a run that is carried on elsewhere."""
 
 log = logging.getLogger("jan")
 
@@ -341,39 +340,24 @@ class StoredRuns(Runs):
         return self._told_again(begun) if begun.listener is None else begun.listener
 
     async def _told_again(self, begun: Begun) -> AsyncGenerator[RunEvent]:
-        """The events of a run that was told in full to whoever asked first: those after its first two are told once it
-        waits, or has ended."""
-        told = events.created(begun.run) if begun.since is None else []
-        await self._found(begun.run.thread_id, begun.run.id)
-        for event in told:  # at once: it has begun, and whoever waits for that waits no longer
-            yield event
-        kept = await self._rested(begun.run)
-        messages = {}
-        from jan_runs import repeated
+        """The events of a run that somebody else was told, or is being told: from what is stored, as it is stored."""
+        from jan_runs.following import Following
 
-        for id in repeated.said_in(kept):
-            with suppress(NotFound):  # it was deleted since
-                messages[id] = await self._jan.messages.retrieve(kept.run.thread_id, id)
-        expires_at = kept.run.expires_at or kept.run.created_at + self._expires_seconds
-        story = repeated.story(kept, messages, expires_at=expires_at, since=begun.since)
-        for event in islice(story, len(told), None):
+        run = begun.run
+        await self._found(run.thread_id, run.id)
+        following = Following(self._jan, run, seconds=self._expires_seconds, since=begun.since)
+        async for event in following.tell(lambda: self._found(run.thread_id, run.id), lambda: self._more(run)):
             yield event
 
-    async def _rested(self, run: Run) -> KeptRun:
-        """A run once it waits for the client, or has ended."""
-        from jan_runs.repeated import is_at_rest
-
-        while True:
-            kept = await self._found(run.thread_id, run.id)
-            if is_at_rest(kept.run):
-                return kept
-            if not self._loop.carries(run.id):
-                await asyncio.sleep(LOOK)
-                continue
-            feed = self._loop.start(run.thread_id, run.id)  # it goes on here, and this comes after it
-            await feed.over()
-            if feed.error is not None:
-                raise feed.error
+    async def _more(self, run: Run) -> None:
+        """Return a moment later, or when nothing happens any more here in a run that goes on."""
+        if not self._loop.carries(run.id):
+            await asyncio.sleep(LOOK)
+            return
+        feed = self._loop.start(run.thread_id, run.id)  # it goes on here, and this comes after it
+        await feed.over()
+        if feed.error is not None:
+            raise feed.error
 
     async def _whole(self, work: Coroutine[Any, Any, Begun]) -> Begun:
         """What work gives that is done to its end, also where who asked for it leaves meanwhile."""
