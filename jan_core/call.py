@@ -22,6 +22,7 @@ class Call:
         model: the model that answers; set by the HTTP layer from the body, for logs and metrics.
         prompt_tokens: tokens read, set by the engine when it knows.
         completion_tokens: tokens written, set by the engine when it knows, also where the client left early.
+        depth: how many own runs of assistants it was asked from within, each inside the other.
         on_begun: called when an engine begins with what was asked, which waited for it until then; None where nobody
             wants to know.
     """
@@ -32,6 +33,7 @@ class Call:
     model: str | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    depth: int = 0
     on_begun: Callable[[], None] | None = None
 
 
@@ -64,9 +66,11 @@ class Inside:
 
     Attributes:
         key_name: the name of the key of whom it is made for; None where that caller needed none.
+        depth: see `Call`.
     """
 
     key_name: str | None
+    depth: int = 1
 
 
 def inside(scope: Mapping[str, Any]) -> Inside | None:

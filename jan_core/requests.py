@@ -68,7 +68,7 @@ class RequestLog:
         began = time.perf_counter()
         context = Call(f"req_{_chance.getrandbits(96):024x}")
         if (inside := call.inside(scope)) is not None:
-            context.key_name = inside.key_name
+            context.key_name, context.depth = inside.key_name, inside.depth
         call.enter(context)
         state = scope.setdefault("state", {})
         state["request_id"] = context.request_id

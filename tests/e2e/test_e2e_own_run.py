@@ -54,6 +54,26 @@ async def run(context):
         yield f"{type(error).__name__}: {error}"
 """
 
+NESTED = """
+async def run(context):
+    left = int(context.messages[-1]["content"][0]["text"]["value"])
+    if not left:
+        yield "the bottom"
+        return
+    asked = context.client.beta.threads
+    try:
+        made = await asked.create_and_run_poll(
+            assistant_id="jan",
+            model="scripted",
+            thread={"messages": [{"role": "user", "content": str(left - 1)}]},
+            poll_interval_ms=20,
+        )
+        page = await asked.messages.list(made.thread_id)
+        yield f"{left} > {page.data[0].content[0].text.value}"
+    except Exception as error:
+        yield f"{left}: {error.body['code']}"
+"""
+
 
 class Heard(AsyncAssistantEventHandler):
     """What the client's own handler makes of a stream."""
@@ -121,6 +141,29 @@ async def test_many_threads_at_once(openai: AsyncOpenAI) -> None:
         return [one.content[0].text.value for one in page.data[1:]]  # type: ignore[union-attr]
 
     assert await asyncio.gather(*(one() for n in range(8))) == [["one two", "These were 2 words."]] * 8
+
+
+@pytest.mark.parametrize(
+    ("deep", "said"), [(2, "2 > 1 > the bottom"), (6, "6 > 5 > 4 > 3 > 2: runs_too_deep")], ids=["some", "too deep"]
+)
+async def test_runs_within_runs_of_one_assistant_do_not_wait_for_each_other(
+    tmp_path: Path, deep: int, said: str
+) -> None:
+    """Each has one place only, and none waits for its own."""
+    assistant(tmp_path, NESTED)
+    settings = {"server": {"log_requests": False}, "jan-code": {"runs": 1}}
+    backends = {"jan-code": "jan_code"}
+    async with wired(tmp_path, settings, modules=MODULES, backends=backends) as jan, client(jan) as http:
+        outside = AsyncOpenAI(base_url="http://localhost/v1", api_key="none", max_retries=0, http_client=http)
+        run = await outside.beta.threads.create_and_run_poll(
+            assistant_id="jan",
+            model="scripted",
+            thread={"messages": [{"role": "user", "content": str(deep)}]},
+            poll_interval_ms=20,
+        )
+        assert run.status == "completed", run.last_error
+        page = await outside.beta.threads.messages.list(run.thread_id)
+    assert page.data[0].content[0].text.value == said  # type: ignore[union-attr]
 
 
 async def test_with_the_real_model(tmp_path: Path, smollm2_path: Path) -> None:

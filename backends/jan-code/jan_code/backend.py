@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from jan_code.loaded import TOLD, BrokenCode, CodeTool, Places, RunFailed, Running, broken_code, check_ended, storable
 from jan_code.settings import CodeSettings
+from jan_core import call
 from jan_core.backend import Backend
 from jan_core.errors import Unavailable
 from jan_core.folder.layout import Layout
@@ -47,7 +48,7 @@ class Code(Backend):
         super().__init__(settings, jan)
         self._layout = Layout(jan.root)
         self._running: dict[str, Running] = {}
-        self._places: dict[str, Places] = {}
+        self._places: dict[tuple[str, int], Places] = {}
         self._seen: dict[str, Seen] = {}
         self._app: ASGIApp | None = None
         self._ending: set[asyncio.Task[None]] = set()
@@ -157,7 +158,8 @@ class Code(Backend):
     ) -> AsyncGenerator[Begins | Said | Stepped | Used]:
         """Carry out the assistant's own `run`, and give what it says and does.
 
-        It has a process for itself; as many as `[jan-code] runs` go on at once, others wait. What its code asks of the
+        It has a process for itself; as many as `[jan-code] runs` go on at once, others wait. Those that such a run asks
+        for are counted by themselves. What its code asks of the
         server is done in the name of the current call. The first event is `Begins`. Closing this early ends the
         process.
 
@@ -174,9 +176,13 @@ class Code(Backend):
         from jan_code.conversation import Begins, Conversation
         from jan_code.process import Ended
 
-        places = self._places.get(assistant_id)
+        caller = call.current()
+        depth = 0 if caller is None else caller.depth
+        # A run within a run has a place of another level: one that waits for it does not wait for its own place.
+        level = assistant_id, depth
+        places = self._places.get(level)
         if places is None:
-            places = self._places[assistant_id] = Places(asyncio.Semaphore(self.settings.runs), [])
+            places = self._places[level] = Places(asyncio.Semaphore(self.settings.runs), [])
         async with places.room:
             source = await self._needed(assistant_id, "run")
             running = places.free.pop() if places.free else Running()

@@ -42,7 +42,7 @@ class Serving:
     def __init__(self, app: ASGIApp, process: CodeProcess, longest: int, used: Callable[[int, int], None]) -> None:
         self._app, self._process, self._longest, self._used = app, process, longest, used
         caller = call.current()
-        self._caller = call.Inside(caller.key_name if caller is not None else None)
+        self._caller = call.Inside(None) if caller is None else call.Inside(caller.key_name, caller.depth + 1)
         self._going: dict[int, _Request] = {}
 
     def begin(self, told: Any) -> None:

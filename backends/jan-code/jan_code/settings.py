@@ -21,7 +21,8 @@ class CodeSettings(Described):
     run_seconds: float = Field(default=300, ge=0.1, le=86_400)
     """The longest that a `run` of the assistant's own may take."""
     runs: int = Field(default=4, ge=1, le=1000)
-    """How many such runs of one assistant may go on at once, each in a process of its own; others wait."""
+    """How many such runs of one assistant may go on at once, each in a process of its own; others wait. Those that such
+    runs ask for are counted by themselves."""
     memory_mib: int = Field(default=512, ge=64, le=1 << 20)
     """Address space of each process of the code, in MiB; of one in JavaScript, its heap. The former not on Windows."""
     output_bytes: int = Field(default=1 << 20, ge=1024, le=1 << 28)

@@ -54,7 +54,7 @@ async def text(assistant: Assistant, given: dict[str, Any] | None = None) -> str
 
 def pid(assistant: Assistant) -> int:
     """Of the process that the newest run had."""
-    process = assistant.code._places["a"].free[-1].process
+    process = assistant.code._places["a", 0].free[-1].process
     assert process is not None
     assert process._transport is not None
     found: int = process._transport.get_pid()
@@ -133,7 +133,7 @@ class TestSaying:
         assistant.write(BEGIN + '    yield str(__import__("os").getpgid(0))\n')
         await text(assistant)
         async with asyncio.timeout(20):
-            while assistant.code._places["a"].free[0].process is not None:
+            while assistant.code._places["a", 0].free[0].process is not None:
                 await asyncio.sleep(0.01)
         assert await text(assistant)
 
@@ -284,7 +284,7 @@ class TestTogether:
         began = loop.time()
         await asyncio.gather(*(text(assistant) for n in range(4)))
         assert loop.time() - began < 10
-        assert len(assistant.code._places["a"].free) == 4
+        assert len(assistant.code._places["a", 0].free) == 4
         assert not call.done()
         call.cancel()
         await asyncio.wait({call})
@@ -293,7 +293,7 @@ class TestTogether:
     async def test_more_than_may_go_on_wait(self, assistant: Assistant) -> None:
         assistant.write(BEGIN + "    yield 'x'\n")
         assert await asyncio.gather(*(text(assistant) for n in range(3))) == ["x", "x", "x"]
-        assert len(assistant.code._places["a"].free) == 1
+        assert len(assistant.code._places["a", 0].free) == 1
 
     async def test_cancelling_ends_the_process_and_what_it_asked(self, tmp_path: Path, walls: bool) -> None:
         assistant, engine = await begun(tmp_path, walls)
@@ -315,7 +315,7 @@ class TestTogether:
             assert task.cancelled()
             assert asyncio.get_running_loop().time() - began < 1
             assert engine.open == 0
-            (place,) = assistant.code._places["a"].free
+            (place,) = assistant.code._places["a", 0].free
             assert place.process is None
 
     async def test_a_run_whose_reader_is_slow_waits(self, assistant: Assistant) -> None:

@@ -71,7 +71,7 @@ async def new_run(jan: Jan, thread_id: str, body: RunRequest, *, expires_seconds
     await foreseen.refuse(jan, run, toolbox, parameters=parameters, additional=additional)
     notes = Notes(parameters=parameters, additional=additional)
     if context is not None:
-        notes.key_name, notes.request_id = context.key_name, context.request_id
+        notes.key_name, notes.request_id, notes.depth = context.key_name, context.request_id, context.depth
     kept = KeptRun(run=run)
     notes.to(kept)
     return kept

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from jan_core import call
 from jan_core.errors import InvalidRequest, JanError, ModelNotFound
 from jan_core.schemas.tools import AssistantFunctionTool
 from jan_runs.notes import Notes
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from jan_core.schemas.messages import Message
     from jan_core.schemas.runs import Run
     from jan_runs.tools import Toolbox
+
+
+DEEPEST = 4
+"""Own runs of assistants that may be inside each other: each takes a process."""
 
 
 async def refuse(
@@ -35,8 +40,15 @@ async def refuse(
 
     Raises:
         InvalidRequest: the model is not there (`model_not_found`), or cannot be asked like this, or one of the messages
-            needs files (`not_supported`).
+            needs files (`not_supported`); or too many runs wait for it (`runs_too_deep`).
     """
+    caller = call.current()
+    if caller is not None and caller.depth > DEEPEST:
+        raise InvalidRequest(
+            f"The run is asked for from within {caller.depth} runs of assistants' own code, each waiting for the "
+            f"next; {DEEPEST} is the most. Mend the code that asks for a run of an assistant that asks for it again.",
+            code="runs_too_deep",
+        )
     for index, message in enumerate(additional):
         why = unreadable(message)
         if why is not None:

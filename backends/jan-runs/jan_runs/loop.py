@@ -254,7 +254,8 @@ class RunLoop:
     async def _carry(self, going: Going, kept: KeptRun, turn: Turn) -> None:
         notes = Notes.of(kept)
         # The run is nobody's request: it has the caller's name, and neither its `Idempotency-Key` nor its numbers.
-        call.enter(call.Call(notes.request_id or kept.run.id, notes.key_name, model=kept.run.model))
+        given = call.Call(notes.request_id or kept.run.id, notes.key_name, model=kept.run.model, depth=notes.depth)
+        call.enter(given)
         carrying = going.carrying = Carrying(self._jan, self._store, kept, turn.feed, self._toolbox, self._asking)
         watch = asyncio.create_task(self._watch(kept.run, turn.feed, carrying))
         try:

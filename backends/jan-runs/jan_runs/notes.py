@@ -75,6 +75,8 @@ class Notes(_Noted):
     """The key of the caller who began it."""
     request_id: str | None = None
     """The request that began it."""
+    depth: int = 0
+    """How many own runs of assistants it was asked for from within, each inside the other."""
     additional: list[Message] = Field(default_factory=list)
     """Messages that the thread gets before anything else, as long as it may not have all of them yet."""
     rounds: list[Round] = Field(default_factory=list)
