@@ -107,6 +107,7 @@ PAGES = {
             Part("jan_core.pages"),
             Part("jan_core.idempotency"),
             Part("jan_core.lines"),
+            Part("jan_core.usual_lines"),
             Part("jan_core.validation", ("checked",), intro=False),
         ],
     ),
