@@ -29,9 +29,9 @@ def compose() -> dict[str, Any]:
     return dict(yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8")))
 
 
-def kubernetes(kind: str) -> dict[str, Any]:
+def kubernetes(kind: str, starting: str = "jan") -> dict[str, Any]:
     documents = yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text("utf-8"))
-    (found,) = (one for one in documents if one["kind"] == kind)
+    (found,) = (one for one in documents if one["kind"] == kind and one["metadata"]["name"].startswith(starting))
     return dict(found)
 
 
@@ -137,6 +137,28 @@ def test_kubernetes_names_what_there_is() -> None:
     assert claim == kubernetes("PersistentVolumeClaim")["metadata"]["name"]
 
 
+def test_the_server_with_the_gpu_is_the_one_that_the_settings_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (upstream,) = config(tmp_path, {}, monkeypatch).tables["jan-upstreams"]["upstreams"].value
+    found = re.fullmatch(r"http://(\w+):(\d+)/v1", upstream["url"])
+    assert found is not None
+    name, port = found[1], int(found[2])
+    services = compose()["services"]
+    assert str(port) in services[name]["command"]
+    assert services["jan"]["environment"][upstream["key_env"]] == services[name]["environment"]["VLLM_API_KEY"]
+    assert services["proxy"]["depends_on"].keys() == {"jan"}  # Jan serves without it
+    pod = kubernetes("Deployment", name)["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    (opened,) = kubernetes("Service", name)["spec"]["ports"]
+    assert (opened["port"], container["ports"][0]["containerPort"]) == (port, port)
+    assert str(port) in container["args"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
+    (jan,) = kubernetes("Deployment")["spec"]["template"]["spec"]["containers"]
+    keys = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in (*jan["env"], *container["env"])}
+    assert keys[upstream["key_env"]] == keys["VLLM_API_KEY"]
+
+
 def test_it_starts_with_these_settings(tmp_path: Path) -> None:
     """Replicas that start at once on a new database: probes are answered, others need a key, and a stranger's name is
     refused.
@@ -146,7 +168,7 @@ def test_it_starts_with_these_settings(tmp_path: Path) -> None:
     (tmp_path / "jan.toml").write_text(settings)
     (tmp_path / "models").mkdir()
     dsn = dsn_for(tmp_path)
-    environment = {**os.environ, "JAN__JAN_POSTGRESQL__DSN": dsn}
+    environment = {**os.environ, "JAN__JAN_POSTGRESQL__DSN": dsn, "GPU_KEY": "a-key"}
     command = [sys.executable, "-m", "jan_core.cli"]
     made = [*command, "keys", "add", "deploy", "--root", str(tmp_path)]
     subprocess.run(made, env=environment, check=True, capture_output=True, timeout=60)
