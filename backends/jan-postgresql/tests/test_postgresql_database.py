@@ -81,12 +81,13 @@ async def test_a_deadlock_is_tried_again(backend: Postgresql) -> None:
 
 
 async def test_what_takes_too_long_is_given_up(make: Any) -> None:
-    async with make(answer_seconds=0.3) as backend:
+    # A machine that is busy takes a second for the next answer, too.
+    async with make(answer_seconds=2.5) as backend:
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        with pytest.raises(Unavailable, match=r"within 0\.3 seconds"):
+        with pytest.raises(Unavailable, match=r"within 2\.5 seconds"):
             await backend.do(lambda connection: connection.execute("SELECT pg_sleep(60)"))
-        assert loop.time() - begun < 10
+        assert loop.time() - begun < 20
         assert await backend.do(one) == 1
 
 
