@@ -11,7 +11,7 @@ does not know. Runs are copied with their steps, and only those that have ended.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -254,23 +254,20 @@ async def _listed(jan: Jan, endpoint: str) -> AsyncGenerator[Any, None]:
             return
 
 
-async def _messages(jan: Jan, thread_id: str) -> AsyncGenerator[Message, None]:
+def _messages(jan: Jan, thread_id: str) -> AsyncGenerator[Message, None]:
     """All messages of a thread, oldest first; those that are added meanwhile as well."""
-    after = None
-    while True:
-        page = await jan.messages.list(thread_id, MessagesQuery(limit=PAGE, order="asc", after=after))
-        for one in page.data:
-            yield one
-        after = page.last_id
-        if not page.has_more or after is None:
-            return
+    return _pages(lambda after: jan.messages.list(thread_id, MessagesQuery(limit=PAGE, order="asc", after=after)))
 
 
-async def _runs(jan: Jan, thread_id: str) -> AsyncGenerator[Run, None]:
+def _runs(jan: Jan, thread_id: str) -> AsyncGenerator[Run, None]:
     """All runs of a thread, oldest first."""
+    return _pages(lambda after: jan.runs.list(thread_id, RunsQuery(limit=PAGE, order="asc", after=after)))
+
+
+async def _pages(page_after: Callable[[str | None], Awaitable[Any]]) -> AsyncGenerator[Any, None]:
     after = None
     while True:
-        page = await jan.runs.list(thread_id, RunsQuery(limit=PAGE, order="asc", after=after))
+        page = await page_after(after)
         for one in page.data:
             yield one
         after = page.last_id

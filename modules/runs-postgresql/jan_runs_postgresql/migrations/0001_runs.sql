@@ -16,3 +16,18 @@ CREATE TABLE jan.runs (
 CREATE INDEX runs_listed ON jan.runs (thread_id, created_at, id);
 -- One run of a thread goes on at a time, whichever server was asked for it.
 CREATE UNIQUE INDEX runs_going_on ON jan.runs (thread_id) WHERE goes_on;
+
+-- Who carries a run on. The right is worth as much as the sign of life of who has it.
+CREATE TABLE jan.run_claims (
+    thread_id text COLLATE "C" NOT NULL,
+    run_id text COLLATE "C" NOT NULL,
+    holder text COLLATE "C" NOT NULL,
+    PRIMARY KEY (thread_id, run_id)
+);
+CREATE INDEX run_claims_by_holder ON jan.run_claims (holder);
+
+-- The processes that carry runs on, and when each was last known to live.
+CREATE TABLE jan.run_holders (
+    id text COLLATE "C" PRIMARY KEY,
+    seen_at timestamptz NOT NULL
+);
