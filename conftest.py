@@ -7,13 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from jan_core import call
 from jan_core.folder.lock_file import hold
 
 HERE = Path(__file__).parent
@@ -44,6 +45,13 @@ def alone(what: str) -> AbstractContextManager[None]:
 def anyio_backend() -> str:
     """Async tests run on asyncio, which is what uvicorn runs."""
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _no_call() -> Iterator[None]:
+    """A test that is no coroutine shares its context with the next one: the call it entered ends with it."""
+    yield
+    call._current.set(None)
 
 
 @pytest.fixture(scope="session")

@@ -238,7 +238,7 @@ async def test_cancelling_ends_it_and_keeps_what_it_said(talk: Talk, tmp_path: P
         assert asyncio.get_running_loop().time() - began < 2
         assert await talk.answers() == [("incomplete", "one two")]
         assert talk.engine.open == 0
-        (place,) = talk.jan.backend(Code)._places["jan"].free
+        (place,) = talk.jan.backend(Code)._places["jan", 0].free
         assert place.process is None
 
 
@@ -251,7 +251,7 @@ async def test_it_ends_with_its_thread(talk: Talk, tmp_path: Path) -> None:
             while not talk.stored._loop.saying(run.id):
                 await asyncio.sleep(0.01)
         await talk.jan.threads.delete(talk.thread)
-        places = talk.jan.backend(Code)._places["jan"]
+        places = talk.jan.backend(Code)._places["jan", 0]
         async with asyncio.timeout(20):
             while not places.free or places.free[0].process is not None:
                 await asyncio.sleep(0.01)
