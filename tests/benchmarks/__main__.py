@@ -32,6 +32,7 @@ FIGURES = (
     "messages",
     "threads",
     "postgresql",
+    "replicas",
     "copying",
     "runs",
     "upstreams",

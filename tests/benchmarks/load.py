@@ -47,9 +47,13 @@ class Asking(asyncio.Protocol):
         self._data = b""
         if data.startswith(b"HTTP/1.1 200"):
             self.answered += 1
-            self._transport.write(self.request)
+            self.go_on(self._transport)
         elif not self.failed.done():
             self.failed.set_exception(RuntimeError(f"not 200: {data[:600]!r}"))
+
+    def go_on(self, transport: asyncio.Transport) -> None:
+        """It was answered."""
+        transport.write(self.request)
 
     def _whole(self, data: bytes) -> bool:
         if data.endswith(b"0\r\n\r\n") and b"chunked" in data[:400].lower():

@@ -55,6 +55,16 @@ def cpu_seconds(stat: str, ticks: int) -> float:
     return (int(fields[11]) + int(fields[12])) / ticks
 
 
+def with_children(pid: int) -> float:
+    """Seconds of CPU that a process and its children have used so far, as far as they are there."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    found = 0.0
+    for one in (str(pid), *children):
+        with suppress(FileNotFoundError):  # it has ended
+            found += cpu_seconds(Path(f"/proc/{one}/stat").read_text(), os.sysconf("SC_CLK_TCK"))
+    return found
+
+
 def python(*arguments: str) -> list[str]:
     """The command line of this same Python."""
     return [sys.executable, *arguments]
