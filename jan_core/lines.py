@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
+from jan_core.errors import InvalidRequest
+from jan_core.folder.names import check_name
 from jan_core.schemas.messages import Message
+from jan_core.schemas.runs import StoredRun
 from jan_core.usual_lines import NAMES, usual_messages
+
+T = TypeVar("T", bound=BaseModel)
 
 _ID, _THREAD = NAMES.index("id"), NAMES.index("thread_id")
 
@@ -30,7 +35,10 @@ def line_of(kind: type[BaseModel], values: dict[str, Any]) -> bytes:
         ValidationError: it lacks what such an object must have, or has something else there.
     """
     found = kind.model_validate(values, extra="ignore")
-    return to_json(_with_unknown(values, from_json(found.__pydantic_serializer__.to_json(found))))
+    shown = from_json(found.__pydantic_serializer__.to_json(found))
+    # What the API knows and leaves out where it is not set is not set here either.
+    told = {name: value for name, value in values.items() if name in shown or name not in kind.model_fields}
+    return to_json(_with_unknown(told, shown))
 
 
 class Known(NamedTuple):
@@ -74,6 +82,49 @@ def _known(kind: type[BaseModel], text: bytes) -> Known | None:
         return None
     threads = frozenset([one.thread_id for one in found]) if "thread_id" in kind.model_fields else frozenset[str]()
     return Known(tuple([one.id for one in found]), threads)
+
+
+def objects_in(kind: type[T], lines: Sequence[bytes]) -> list[tuple[T, dict[str, Any]]]:
+    """The objects of lines that are to be stored, each with all that its line has.
+
+    Args:
+        kind: the schema of all of them.
+        lines: JSON, each an object.
+
+    Raises:
+        InvalidRequest: a line is no such object, or an id is there twice or cannot be one.
+    """
+    found = []
+    for line in lines:
+        try:
+            values = from_json(line)
+            found.append((kind.model_validate(values, extra="ignore"), values))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"])) or "all of it"
+            raise InvalidRequest(f"lines: one is none to store: {where}: {first['msg']}", param="lines") from None
+        except ValueError:
+            raise InvalidRequest("lines: one is no JSON.", param="lines") from None
+    if len({check_name(values["id"], param="lines") for _, values in found}) != len(found):
+        raise InvalidRequest("lines: an id is there twice.", param="lines")
+    return found
+
+
+def runs_in(thread_id: str, lines: Sequence[bytes]) -> list[tuple[StoredRun, dict[str, Any]]]:
+    """The runs of lines that are to be stored in a thread; see `objects_in`.
+
+    Raises:
+        InvalidRequest: as there, or a run is of another thread or has not ended.
+    """
+    found = objects_in(StoredRun, lines)
+    for run, _ in found:
+        if run.thread_id != thread_id:
+            told = f"lines: the run {run.id!r} is of the thread {run.thread_id!r}, not of {thread_id!r}."
+            raise InvalidRequest(told, param="lines")
+        if not run.ended:
+            told = f"The run {run.id!r} is {run.status}; only one that has ended can be stored so."
+            raise InvalidRequest(told, param="lines")
+    return found
 
 
 def split(kind: type[BaseModel], line: bytes) -> tuple[dict[str, Any], dict[str, Any]]:

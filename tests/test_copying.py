@@ -187,6 +187,153 @@ async def test_what_the_api_does_not_know_of_a_message_goes_along(tmp_path: Path
         assert f"the message {messages[2]['id']!r} differs in by_hand" in conflict
 
 
+def by_hand(root: Path, thread: str) -> None:
+    """Write into the files of a filled root what the API does not know."""
+    assistant, folder = root / "assistants" / "own", root / "threads" / thread
+    edit(assistant / "assistant.json", {"own": {"b": [1, None], "a": "\0\U0001f600"}, "parameters": {"seed": 4}})
+    (assistant / "model.json").write_text('{"id": "stories", "parameters": {"top_k": 7}, "by_hand": 1e300}')
+    edit(folder / "thread.json", {"type": "thread", "metadata": {"n": "1"}, "pinned": True})
+    edit(folder / "thread.json", {"assistants": [{"assistant_id": "own", "model": {"id": "m"}, "nick": "O"}]})
+    (folder / "model.json").write_text('{"instructions": "Rhyme.", "parameters": {"seed": 9}, "z": [{}]}')
+    run = root / "threads" / "old" / "runs" / "run_1.json"
+    values = json.loads(run.read_text("utf-8"))
+    values["steps"][0] |= {"note": "by hand", "step_details": values["steps"][0]["step_details"] | {"more": 1}}
+    values["usage"] = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "cost": 0.25}
+    edit(run, values | {"own": ["x"]})
+
+
+def edit(path: Path, values: dict[str, Any]) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | values, indent=2))
+
+
+async def lines(jan: Jan) -> dict[str, list[bytes]]:
+    """All but messages as lines."""
+    assistants = [one.id for one in (await jan.assistants.list(ThreadsQuery(order="asc"))).data]
+    threads = [one.id for one in (await jan.threads.list(ThreadsQuery(order="asc"))).data]
+    found = {"assistants": [*await jan.assistants.export(assistants)], "threads": [*await jan.threads.export(threads)]}
+    for thread in threads:
+        runs = [one.id for one in (await jan.runs.list(thread, RunsQuery(order="asc"))).data]
+        found[thread] = [*await jan.runs.export(thread, runs)]
+    return found
+
+
+async def settings(jan: Jan, thread: str) -> dict[str, Any]:
+    """What holds for answers."""
+    layers = [*await jan.threads.layers(thread), *await jan.assistants.layers("own")]
+    return {name: value for layer in reversed(layers) for name, value in layer.values.items()}
+
+
+async def test_what_the_api_does_not_know_of_the_others_goes_along(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a", "json") as files, opened(tmp_path / "b", "postgresql") as database:
+        thread = await fill(files)
+        by_hand(tmp_path / "a", thread)
+        here = await lines(files)
+        text = b"".join(line for some in here.values() for line in some)
+        for name in (b"own", b"by_hand", b"pinned", b"nick", b"Rhyme.", b"note", b"more", b"cost"):
+            assert b'"%s"' % name in text, name
+        assert [len(one) for one in here.values()] == [3, 2, 3, 1]
+        assert counts(await copied(files, database)) == [(3, 0, []), (2, 0, []), (231, 0, []), (4, 0, [])]
+        assert await lines(database) == here
+        assert await everything(database) == await everything(files)
+        assert await settings(database, thread) == await settings(files, thread)
+        await database.assistants.update("own", AssistantUpdate(name="new"))
+        await database.threads.update(thread, ThreadUpdate(title="new"))
+        await database.runs.update("old", "run_1", RunUpdate(metadata={"new": "yes"}))
+        async with opened(tmp_path / "c", "json") as back:
+            assert counts(await copied(database, back)) == [(3, 0, []), (2, 0, []), (231, 0, []), (4, 0, [])]
+            assert await lines(back) == await lines(database)
+            assert await settings(back, thread) == await settings(files, thread)
+        beside, model = tmp_path / "c" / "assistants" / "own" / "model.json", "threads/" + thread + "/model.json"
+        assert json.loads(beside.read_text("utf-8"))["by_hand"] == 1e300
+        assert json.loads((tmp_path / "c" / model).read_text("utf-8")) == json.loads(
+            (tmp_path / "a" / model).read_text()
+        )
+        run = json.loads((tmp_path / "c/threads/old/runs/run_1.json").read_text("utf-8"))
+        assert (run["own"], run["usage"]["cost"], run["steps"][0]["note"]) == (["x"], 0.25, "by hand")
+        assert run["metadata"] == {"new": "yes"}
+
+
+async def test_what_differs_only_in_what_the_api_does_not_know_is_told(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a", "json") as files, opened(tmp_path / "b", "postgresql") as database:
+        thread = await fill(files)
+        by_hand(tmp_path / "a", thread)
+        await copied(files, database)
+        edit(tmp_path / "a" / "assistants" / "own" / "assistant.json", {"own": 1})
+        edit(tmp_path / "a" / "assistants" / "own" / "model.json", {"by_hand": 2})
+        edit(tmp_path / "a" / "threads" / thread / "thread.json", {"pinned": False})
+        edit(tmp_path / "a" / "threads" / "old" / "runs" / "run_1.json", {"steps": []})
+        there = await lines(database)
+        told = await copied(files, database)
+        assert told[0].conflicts == ["the assistant 'own' differs in model.json, own"]
+        assert told[1].conflicts == [f"the thread {thread!r} differs in pinned"]
+        assert told[3].conflicts == ["the run 'run_1' differs in steps"]
+        assert await lines(database) == there
+
+
+async def test_a_default_assistant_that_somebody_wrote_into_does_not_yield(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a", "postgresql") as database, opened(tmp_path / "b", "json") as files:
+        await database.assistants.update("jan", AssistantUpdate(instructions="Be kind."))
+        path = tmp_path / "b" / "assistants" / "jan" / "assistant.json"
+        edit(path, {"note": "mine"})
+        told = await Copying(database, files).copy("assistants")
+        assert "the assistant 'jan' differs in" in told.conflicts[0]
+        assert json.loads(path.read_text("utf-8"))["note"] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "damaged"),
+    [
+        ("assistants", "assistants/own/assistant.json"),
+        ("assistants", "assistants/own/model.json"),
+        ("threads", "threads/old/thread.json"),
+        ("runs", "threads/old/runs/run_1.json"),
+    ],
+)
+async def test_a_damaged_file_of_the_target_is_left_alone(tmp_path: Path, endpoint: str, damaged: str) -> None:
+    async with opened(tmp_path / "a", "postgresql") as database, opened(tmp_path / "b", "json") as files:
+        await fill(database)
+        if endpoint == "runs":
+            await Copying(database, files).copy("threads")
+        path = tmp_path / "b" / damaged
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('{"half')
+        told = await Copying(database, files).copy(endpoint)
+        (conflict,) = told.conflicts
+        assert str(path) in conflict
+        assert "could not be copied" in conflict
+        assert told.copied == {"assistants": 2, "threads": 1, "runs": 3}[endpoint]
+        assert path.read_text() == '{"half'
+
+
+async def test_modules_without_lines_copy_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(tmp_path / "a", "json") as files, opened(tmp_path / "b", "postgresql") as database:
+        await fill(files)
+        for name in ENDPOINTS:
+            monkeypatch.setattr(getattr(files, name), "supports", lambda name: name not in ("export", "restore"))
+        assert counts(await copied(files, database)) == [(3, 0, []), (2, 0, []), (231, 0, []), (4, 0, [])]
+        assert await everything(database) == await everything(files)
+        assert counts(await copied(files, database)) == [(0, 3, []), (0, 2, []), (0, 231, []), (0, 4, [])]
+        await database.assistants.update("own", AssistantUpdate(instructions="Be long."))
+        await database.runs.update("old", "run_0", RunUpdate(metadata={"mine": "yes"}))
+        told = await copied(files, database)
+        assert told[0].conflicts == ["the assistant 'own' differs in instructions"]
+        assert told[3].conflicts == ["the run 'run_0' differs in metadata"]
+
+
+async def test_what_was_copied_and_lost_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(tmp_path / "a", "json") as files, opened(tmp_path / "b", "postgresql") as database:
+        await fill(files)
+        restore = database.threads.restore
+
+        async def forgetful(lines: list[bytes]) -> None:
+            await restore(lines[:-1])
+
+        monkeypatch.setattr(database.threads, "restore", forgetful)
+        told = await Copying(files, database).copy("threads")
+        assert len(told.conflicts) == 1
+        assert "was copied, and is not there" in told.conflicts[0]
+
+
 async def test_messages_and_runs_of_threads_that_are_not_there(tmp_path: Path) -> None:
     async with opened(tmp_path / "a", "json") as files, opened(tmp_path / "b", "postgresql") as database:
         await fill(files)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from jan_core.endpoint import Endpoint, internal, operation
+from jan_core.errors import NotSupported
 
 if TYPE_CHECKING:
     from jan_core.schemas.assistants import (
@@ -100,6 +101,30 @@ class Assistants(Endpoint):
         Raises:
             InvalidRequest: the id cannot be one.
         """
+
+    @internal(optional=True)
+    async def export(self, ids: Sequence[str]) -> Sequence[bytes]:
+        """Return some assistants, those that are there, as lines with all that is stored, in the order asked for.
+
+        For copying: what `jan_core.lines.line_of` makes of an assistant, so with the fields that the API does not know.
+        Two stores that have the same return the same bytes. Missing and damaged ones are left out.
+
+        The model of one that names none is an empty string.
+
+        Raises:
+            NotSupported: this store has no such lines.
+        """
+        raise NotSupported("The chosen assistants module cannot export assistants.")
+
+    @internal(optional=True)
+    async def restore(self, lines: Sequence[bytes]) -> None:
+        """Store assistants that were exported with all that the lines have, each in place of one of the same id.
+
+        Raises:
+            InvalidRequest: a line is no assistant, an id is there twice or cannot be one; nothing was stored.
+            NotSupported: this store cannot do it.
+        """
+        raise NotSupported("The chosen assistants module cannot restore assistants.")
 
     @internal
     @abstractmethod

@@ -7,10 +7,11 @@ events.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from jan_core.endpoint import Endpoint, internal, operation
+from jan_core.errors import NotSupported
 
 if TYPE_CHECKING:
     from jan_core.schemas.runs import (
@@ -215,6 +216,31 @@ class Runs(Endpoint):
         Raises:
             InvalidRequest: it has not ended, or an id cannot be one.
         """
+
+    @internal(optional=True)
+    async def export(self, thread_id: str, ids: Sequence[str]) -> Sequence[bytes]:
+        """Return some runs, those that are there, as lines with all that is stored, in the order asked for.
+
+        For copying: what `jan_core.lines.line_of` makes of a run, so with the fields that the API does not know.
+        Two stores that have the same return the same bytes. Missing and damaged ones are left out. A line has the
+        run's own fields, its `steps`, and what whoever carries it on keeps (`StoredRun`). It does not ask whether the
+        thread exists.
+
+        Raises:
+            NotSupported: this store has no such lines.
+        """
+        raise NotSupported("The chosen runs module cannot export runs.")
+
+    @internal(optional=True)
+    async def restore(self, thread_id: str, lines: Sequence[bytes]) -> None:
+        """Store runs that were exported with all that the lines have, each in place of one of the same id.
+
+        Raises:
+            InvalidRequest: a line is no run of this thread that has ended, an id is there twice or cannot be one;
+                nothing was stored.
+            NotSupported: this store cannot do it.
+        """
+        raise NotSupported("The chosen runs module cannot restore runs.")
 
     @internal
     @abstractmethod

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from jan_core.endpoint import Endpoint, internal, operation
+from jan_core.errors import NotSupported
 
 if TYPE_CHECKING:
     from jan_core.schemas.settings import SettingsLayer
@@ -115,6 +116,29 @@ class Threads(Endpoint):
             Conflict: a thread of this id was deleted, and `forget` was not called for it yet.
             InvalidRequest: the id cannot be one.
         """
+
+    @internal(optional=True)
+    async def export(self, ids: Sequence[str]) -> Sequence[bytes]:
+        """Return some threads, those that are there, as lines with all that is stored, in the order asked for.
+
+        For copying: what `jan_core.lines.line_of` makes of a thread, so with the fields that the API does not know.
+        Two stores that have the same return the same bytes. Missing and damaged ones are left out.
+
+        Raises:
+            NotSupported: this store has no such lines.
+        """
+        raise NotSupported("The chosen threads module cannot export threads.")
+
+    @internal(optional=True)
+    async def restore(self, lines: Sequence[bytes]) -> None:
+        """Store threads that were exported with all that the lines have, each in place of one of the same id.
+
+        Raises:
+            Conflict: a thread of such an id was deleted, and `forget` was not called for it yet; nothing was stored.
+            InvalidRequest: a line is no thread, an id is there twice or cannot be one; nothing was stored.
+            NotSupported: this store cannot do it.
+        """
+        raise NotSupported("The chosen threads module cannot restore threads.")
 
     @internal
     @abstractmethod

@@ -60,6 +60,14 @@ def read_values(path: str) -> dict[str, Any]:
     return read_object(path)[0]
 
 
+def values_there(path: str) -> dict[str, Any] | None:
+    """The values of an object's file, None where there is no such file; see `read_object`."""
+    try:
+        return read_values(path)
+    except FileNotFoundError:
+        return None
+
+
 def read_object(path: str, *, at_once: bool = False) -> tuple[dict[str, Any], Signature, bytes]:
     """Read the file of an object. Blocks; call it in a thread, or with `at_once`.
 

@@ -10,10 +10,12 @@ from weakref import WeakValueDictionary
 
 from jan_core.endpoints.assistants import Assistants
 from jan_core.errors import InvalidRequest, NotFound
+from jan_core.folder.fields import updated
 from jan_core.folder.names import check_name
 from jan_core.hookspecs import hookimpl
 from jan_core.idempotency import once
 from jan_core.ids import new_id, now
+from jan_core.lines import line_of, objects_in
 from jan_core.pages import cut
 from jan_core.schemas.assistants import (
     Assistant,
@@ -34,10 +36,11 @@ SETTINGS = ("model", "instructions", "tools", "temperature", "top_p", "response_
 
 @dataclass(eq=False)
 class Storage:
-    """The assistants, and what was answered under which key to which body."""
+    """The assistants, what was answered under which key to which body, and all that restored ones have."""
 
     assistants: dict[str, Assistant]
     answered: dict[str, tuple[str, Assistant]] = field(default_factory=dict)
+    whole: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 _STORAGES: WeakValueDictionary[Path, Storage] = WeakValueDictionary()
@@ -57,6 +60,7 @@ class AssistantsInMemory(Assistants):
         first = {"jan": Assistant(id="jan", created_at=now(), name="Jan", model="")}
         self._storage = _STORAGES.setdefault(jan.root, Storage(first))
         self._assistants, self._answered = self._storage.assistants, self._storage.answered
+        self._whole = self._storage.whole
 
     async def create(self, body: AssistantRequest) -> Assistant:
         """See `Assistants`."""
@@ -85,6 +89,8 @@ class AssistantsInMemory(Assistants):
         """See `Assistants`."""
         changed = self._find(assistant_id).changed(body).model_copy(deep=True)
         self._assistants[assistant_id] = changed
+        if assistant_id in self._whole:
+            self._whole[assistant_id] = updated(self._whole[assistant_id], changed, body.model_fields_set)
         return await self._shown(changed)
 
     async def delete(self, assistant_id: str) -> AssistantDeleted:
@@ -97,12 +103,24 @@ class AssistantsInMemory(Assistants):
                 code="protected_assistant",
             )
         del self._assistants[assistant_id]
+        self._whole.pop(assistant_id, None)
         return AssistantDeleted(id=assistant_id, deleted=True)
 
     async def put(self, assistant: Assistant) -> None:
         """See `Assistants`."""
         check_name(assistant.id, param="assistant_id")
         self._assistants[assistant.id] = assistant.model_copy(deep=True)
+        self._whole.pop(assistant.id, None)
+
+    async def export(self, ids: Sequence[str]) -> Sequence[bytes]:
+        """See `Assistants`."""
+        there = [id for id in ids if id in self._assistants]
+        return [line_of(Assistant, self._whole.get(id) or self._assistants[id].model_dump(mode="json")) for id in there]
+
+    async def restore(self, lines: Sequence[bytes]) -> None:
+        """See `Assistants`."""
+        for one, values in objects_in(Assistant, lines):
+            self._assistants[one.id], self._whole[one.id] = one, values
 
     async def layers(self, assistant_id: str) -> Sequence[SettingsLayer]:
         """See `Assistants`."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -20,10 +20,12 @@ from jan_core import call
 from jan_core.effective import settings_of
 from jan_core.endpoints.runs import Runs
 from jan_core.errors import InvalidRequest, ModelNotFound, NotFound
+from jan_core.folder.fields import updated
 from jan_core.folder.names import check_name
 from jan_core.hookspecs import hookimpl
 from jan_core.idempotency import Once, once
 from jan_core.ids import new_id, new_timed_id, now
+from jan_core.lines import line_of, runs_in
 from jan_core.pages import cut
 from jan_core.schemas.messages import Message
 from jan_core.schemas.runs import (
@@ -38,6 +40,7 @@ from jan_core.schemas.runs import (
     RunStepQuery,
     RunStepsQuery,
     RunUpdate,
+    StoredRun,
     ThreadRunRequest,
     ToolOutputsRequest,
     Unfinished,
@@ -135,6 +138,8 @@ class RunsInMemory(Runs):
         """See `Runs`."""
         kept = await self._find(thread_id, run_id)
         kept.run = _copy(kept.run.changed(body))
+        if kept.whole:
+            kept.whole = updated(kept.whole, kept.run, body.model_fields_set)
         return _copy(kept.run)
 
     async def cancel(self, thread_id: str, run_id: str) -> Run:
@@ -197,6 +202,22 @@ class RunsInMemory(Runs):
         given = Kept(_copy(kept.run), [_copy(step) for step in kept.steps], request=_copy(kept).request)
         runs = self._storage.threads.setdefault(kept.run.thread_id, [])
         runs[:] = [*(one for one in runs if one.run.id != kept.run.id), given]
+
+    async def export(self, thread_id: str, ids: Sequence[str]) -> Sequence[bytes]:
+        """See `Runs`."""
+        check_name(thread_id, param="thread_id")
+        runs = {one.run.id: one for one in self._storage.threads.get(thread_id, [])}
+        return [_line(runs[id]) for id in ids if id in runs]
+
+    async def restore(self, thread_id: str, lines: Sequence[bytes]) -> None:
+        """See `Runs`."""
+        check_name(thread_id, param="thread_id")
+        found = runs_in(thread_id, lines)
+        runs = self._storage.threads.setdefault(thread_id, [])
+        for one, values in found:
+            kept = one.kept()
+            given = Kept(kept.run, kept.steps, request=kept.request, whole=values)
+            runs[:] = [*(other for other in runs if other.run.id != one.id), given]
 
     async def clear(self, thread_id: str) -> None:
         """See `Runs`."""
@@ -315,6 +336,11 @@ async def _apart(work: Coroutine[Any, Any, T]) -> T:
     if current is not None:
         context.run(call.enter, replace(current, idempotency_key=None))
     return await asyncio.shield(asyncio.create_task(work, context=context))
+
+
+def _line(kept: Kept) -> bytes:
+    beside = {"steps": [step.model_dump(mode="json") for step in kept.steps], "request": kept.request}
+    return line_of(StoredRun, kept.whole or kept.run.model_dump(mode="json") | beside)
 
 
 M = TypeVar("M", bound=BaseModel)

@@ -42,6 +42,7 @@ class Kept:
         run: the run.
         steps: its steps.
         request: what was put with it.
+        whole: all that it was restored from.
         parameters: the settings that hold for its answers.
         rounds: what the model said and was told within this run, as chat messages.
         message: what it is saying.
@@ -57,6 +58,7 @@ class Kept:
     run: Run
     steps: list[RunStep] = field(default_factory=list)
     request: dict[str, Any] = field(default_factory=dict)
+    whole: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     rounds: list[dict[str, Any]] = field(default_factory=list)
     message: Message | None = None

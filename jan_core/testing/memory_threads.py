@@ -11,10 +11,12 @@ from weakref import WeakValueDictionary
 
 from jan_core.endpoints.threads import Threads
 from jan_core.errors import Conflict, InvalidRequest, NotFound
+from jan_core.folder.fields import updated
 from jan_core.folder.names import check_name
 from jan_core.hookspecs import hookimpl
 from jan_core.idempotency import once
 from jan_core.ids import new_thread_id, now
+from jan_core.lines import line_of, objects_in
 from jan_core.pages import cut
 from jan_core.schemas.settings import SettingsLayer
 from jan_core.schemas.threads import (
@@ -32,11 +34,12 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Storage:
-    """The threads, the notes of deleted ones, and what was answered under which key to which body."""
+    """The threads, the notes of deleted ones, what was answered under which key, and all that restored ones have."""
 
     threads: dict[str, Thread] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
     answered: dict[str, tuple[str, Thread]] = field(default_factory=dict)
+    whole: dict[str, dict[str, Any]] = field(default_factory=dict)
     making: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -56,7 +59,7 @@ class ThreadsInMemory(Threads):
         self._jan = jan
         self._storage = _STORAGES.setdefault(jan.root, Storage())
         self._threads, self._deleted = self._storage.threads, self._storage.deleted
-        self._answered = self._storage.answered
+        self._answered, self._whole = self._storage.answered, self._storage.whole
 
     async def create(self, body: ThreadRequest) -> Thread:
         """See `Threads`."""
@@ -85,13 +88,16 @@ class ThreadsInMemory(Threads):
 
     async def update(self, thread_id: str, body: ThreadUpdate) -> Thread:
         """See `Threads`."""
-        self._threads[thread_id] = _copy(self._find(thread_id).changed(body))
+        changed = self._threads[thread_id] = _copy(self._find(thread_id).changed(body))
+        if thread_id in self._whole:
+            self._whole[thread_id] = updated(self._whole[thread_id], changed, body.model_fields_set)
         return _copy(self._threads[thread_id])
 
     async def delete(self, thread_id: str) -> ThreadDeleted:
         """See `Threads`."""
         self._find(thread_id)
         del self._threads[thread_id]
+        self._whole.pop(thread_id, None)
         self._deleted.append(thread_id)
         return ThreadDeleted(id=thread_id, deleted=True)
 
@@ -105,6 +111,21 @@ class ThreadsInMemory(Threads):
         if thread.id in self._deleted:
             raise Conflict(f"The thread {thread.id!r} is being deleted; try again when that is done.")
         self._threads[thread.id] = _copy(thread)
+        self._whole.pop(thread.id, None)
+
+    async def export(self, ids: Sequence[str]) -> Sequence[bytes]:
+        """See `Threads`."""
+        there = [id for id in ids if id in self._threads]
+        return [line_of(Thread, self._whole.get(id) or self._threads[id].model_dump(mode="json")) for id in there]
+
+    async def restore(self, lines: Sequence[bytes]) -> None:
+        """See `Threads`."""
+        found = objects_in(Thread, lines)
+        for one, _ in found:
+            if one.id in self._deleted:
+                raise Conflict(f"The thread {one.id!r} is being deleted; try again when that is done.")
+        for one, values in found:
+            self._threads[one.id], self._whole[one.id] = one, values
 
     async def layers(self, thread_id: str) -> Sequence[SettingsLayer]:
         """See `Threads`."""

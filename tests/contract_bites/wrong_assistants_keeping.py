@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from jan_core.errors import InvalidRequest, NotFound
@@ -101,3 +102,31 @@ class TheAssistantBeforeTheKey(Wrong):
             await asyncio.sleep(0.003)
             self._answered[asked.key] = noted
         return made
+
+
+@caught_by("assistants", 26)
+class RestoresWhatTheApiKnows(Wrong):
+    async def restore(self, lines: Sequence[bytes]) -> None:
+        await super().restore(lines)
+        self._whole.clear()
+
+
+@caught_by("assistants", 26)
+class ExportsInTheOrderOfStoring(Wrong):
+    async def export(self, ids: Sequence[str]) -> Sequence[bytes]:
+        return await super().export([id for id in self._assistants if id in ids])
+
+
+@caught_by("assistants", 26)
+class StoresWhatCameBeforeAWrongLine(Wrong):
+    async def restore(self, lines: Sequence[bytes]) -> None:
+        for line in lines:
+            await super().restore([line])
+
+
+@caught_by("assistants", 26)
+class AChangeForgetsWhatTheApiDoesNotKnow(Wrong):
+    async def update(self, assistant_id: str, body: AssistantUpdate) -> Assistant:
+        changed = await super().update(assistant_id, body)
+        self._whole.pop(assistant_id, None)
+        return changed

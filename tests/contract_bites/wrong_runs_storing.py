@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -223,3 +223,33 @@ class TellsNothingTwice(Wrong):
         heard = events if events[0].data.id not in before else [*events[:3], events[-1]]
         for event in heard:
             yield event
+
+
+@caught_by("runs", 69)
+class RestoresWhatTheApiKnows(Wrong):
+    async def restore(self, thread_id: str, lines: Sequence[bytes]) -> None:
+        await super().restore(thread_id, lines)
+        for kept in self._storage.threads.get(thread_id, []):
+            kept.whole = {}
+
+
+@caught_by("runs", 69)
+class RestoresNoSteps(Wrong):
+    async def restore(self, thread_id: str, lines: Sequence[bytes]) -> None:
+        await super().restore(thread_id, lines)
+        for kept in self._storage.threads.get(thread_id, []):
+            kept.steps = []
+
+
+@caught_by("runs", 69)
+class RestoresWhatGoesOn(Wrong):
+    async def restore(self, thread_id: str, lines: Sequence[bytes]) -> None:
+        queued = [line.replace(b'"status":"queued"', b'"status":"completed"') for line in lines]
+        await super().restore(thread_id, queued)
+
+
+@caught_by("runs", 69)
+class StoresWhatCameBeforeAWrongRun(Wrong):
+    async def restore(self, thread_id: str, lines: Sequence[bytes]) -> None:
+        for line in lines:
+            await super().restore(thread_id, [line])

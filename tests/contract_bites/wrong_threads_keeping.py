@@ -132,3 +132,33 @@ class TheThreadBeforeTheKey(Wrong):
             await asyncio.sleep(0.003)
             self._answered[asked.key] = noted
         return made
+
+
+@caught_by("threads", 29)
+class RestoresWhatTheApiKnows(Wrong):
+    async def restore(self, lines: Sequence[bytes]) -> None:
+        await super().restore(lines)
+        self._whole.clear()
+
+
+@caught_by("threads", 29)
+class LeavesWhatIsThere(Wrong):
+    async def restore(self, lines: Sequence[bytes]) -> None:
+        before, whole = dict(self._threads), dict(self._whole)
+        await super().restore(lines)
+        self._threads.update(before)
+        self._whole.update(whole)
+
+
+@caught_by("threads", 29)
+class RestoresWhatIsBeingDeleted(Wrong):
+    async def restore(self, lines: Sequence[bytes]) -> None:
+        noted, self._deleted[:] = [*self._deleted], []
+        await super().restore(lines)
+        self._deleted[:] = noted
+
+
+@caught_by("threads", 29)
+class ExportsWhatIsNotThere(Wrong):
+    async def export(self, ids: Sequence[str]) -> Sequence[bytes]:
+        return [line for id in ids for line in await super(ExportsWhatIsNotThere, self).export([id]) or [b"{}"]]

@@ -36,6 +36,7 @@ from jan_core.schemas.runs import (
 )
 from jan_runs import events
 from jan_runs.steps import cancel_wished, outputs_given, saying_of
+from jan_runs.store import RunStore
 from jan_runs.taking_up import TakingUp
 from jan_runs.tools import CodeTools
 
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from jan_core.schemas.threads import Thread
     from jan_runs.feed import Listener
     from jan_runs.loop import RunLoop
-    from jan_runs.store import RunStore
     from jan_runs.tools import Toolbox
 
 LOOK = 0.2
@@ -244,6 +244,20 @@ class StoredRuns(Runs):
                 code="run_not_ended",
             )
         await self._store.put(kept)
+
+    @override
+    def supports(self, name: str) -> bool:
+        if name in ("export", "restore"):
+            return getattr(type(self._store), name) is not getattr(RunStore, name)
+        return super().supports(name)
+
+    @override
+    async def export(self, thread_id: str, ids: Sequence[str]) -> Sequence[bytes]:
+        return await self._store.export(thread_id, ids)
+
+    @override
+    async def restore(self, thread_id: str, lines: Sequence[bytes]) -> None:
+        await self._store.restore(thread_id, lines)
 
     @override
     async def clear(self, thread_id: str) -> None:

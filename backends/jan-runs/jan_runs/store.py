@@ -16,6 +16,8 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from jan_core.errors import NotSupported
+
 if TYPE_CHECKING:
     from jan_core.idempotency import Once
     from jan_core.schemas.runs import KeptRun, RunPage, RunsQuery
@@ -147,6 +149,14 @@ class RunStore(ABC):
     @abstractmethod
     async def put(self, kept: KeptRun) -> None:
         """Store a run that has ended, durably, in place of one of the same id."""
+
+    async def export(self, thread_id: str, ids: Sequence[str]) -> Sequence[bytes]:
+        """As `Runs.export`. A store that does it also does `restore`."""
+        raise NotSupported("This store cannot export runs.")
+
+    async def restore(self, thread_id: str, lines: Sequence[bytes]) -> None:
+        """As `Runs.restore`. What is known of keys stays as it is."""
+        raise NotSupported("This store cannot restore runs.")
 
     @abstractmethod
     async def withdraw(self, thread_id: str, run_id: str) -> None:

@@ -12,7 +12,7 @@ from jan_core.schemas.runs.events import (
     TextDeltaPart,
     ToolCallsDelta,
 )
-from jan_core.schemas.runs.kept import KeptRun, Unfinished
+from jan_core.schemas.runs.kept import KeptRun, StoredRun, Unfinished
 from jan_core.schemas.runs.requests import (
     RunRequest,
     RunSettings,
@@ -78,6 +78,7 @@ __all__ = [
     "RunsQuery",
     "StepError",
     "StepStatus",
+    "StoredRun",
     "TextDelta",
     "TextDeltaPart",
     "ThreadRunRequest",

@@ -30,3 +30,19 @@ class KeptRun(Reply):
     """Its steps, in the order in which they began."""
     request: dict[str, Any] = Field(default_factory=dict)
     """What whoever carries it on needs to go on, as JSON. Nobody else reads it."""
+
+
+class StoredRun(Run):
+    """A run as one object with all that is kept of it: what stores write, and what is copied between them."""
+
+    steps: list[RunStep] = Field(default_factory=list)
+    """Its steps, in the order in which they began."""
+    request: dict[str, Any] = Field(default_factory=dict)
+    """As in `KeptRun`."""
+
+    def kept(self) -> KeptRun:
+        """The same in parts."""
+        values = dict(self)
+        return KeptRun.model_construct(
+            steps=values.pop("steps"), request=values.pop("request"), run=Run.model_construct(**values)
+        )

@@ -56,3 +56,9 @@ class AssistantsStoring(OfAssistants):
     async def test_25_a_caller_that_gives_up_breaks_nothing(self, case: AssistantsCase) -> None:
         """What is cancelled at any moment has happened as a whole or not at all, and the next call works."""
         await storing.giving_up(case)
+
+    @clause(optional="restore")
+    async def test_26_what_is_exported_is_restored_with_all_that_it_has(self, case: AssistantsCase) -> None:
+        """`export` gives lines that `restore` stores, in place of the same ids, with fields the API does not know."""
+        by_hand = {"own": {"b": [1, None, {"c": 0.5}], "a": "\0"}, "model.json": {"note": "x"}, "z": "\U0001f600"}
+        await storing.lines_come_back(case, FULL, by_hand, {"name": "changed", "metadata": {"later": "yes"}})

@@ -7,9 +7,11 @@ import random
 from collections.abc import Awaitable
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json, to_json
 
-from jan_core.errors import Conflict, JanError, NotFound
+from jan_core.errors import Conflict, InvalidRequest, JanError, NotFound
+from jan_core.lines import line_of
 from jan_core.testing.contract import hostile
 from jan_core.testing.contract.case import Broken, holds, same, segment, settled, written
 from jan_core.testing.contract.objects_case import ObjectsCase, body_of, by_time
@@ -329,3 +331,64 @@ async def under_keys(case: ObjectsCase) -> None:
         same("what a repetition was answered", await case.read(made[-1]["id"]), made[-1])
     found = [one["id"] for one in await case.all() if str(one.get(case.named)).startswith("under a key ")]
     same("those that are there under keys", sorted(found), sorted(one["id"] for one in made))
+
+
+async def lines_come_back(case: ObjectsCase, fields: dict[str, Any], by_hand: dict[str, Any], update: Any) -> None:
+    """Have objects exported and restored under other ids, with fields that the API does not know.
+
+    Args:
+        case: the case.
+        fields: of an object, as many as it may have.
+        by_hand: fields that are written into its line.
+        update: what it is changed by then: fields and their values.
+    """
+    name = case.tested.name
+    made = [await case.create(**fields), await case.create(**{case.named: "\0\U0001f600"})]
+    ids = [one["id"] for one in made]
+    lines = list(await case.ask(f"{name}.export", ids))
+    same("the lines", [_shown(case, one) for one in lines], made)
+    backwards = list(await case.ask(f"{name}.export", [ids[1], f"{ids[0]}-not", ids[0]]))
+    same("the lines, asked for in another order, with one that is not there", backwards, lines[::-1])
+    first, second = [f"{one}-again" for one in ids]
+    moved = [
+        _line(case, lines[0], {"id": first, **by_hand}),
+        _line(case, lines[1], {"id": second, "created_at": made[1]["created_at"] - 1}),
+    ]
+    await case.ask(f"{name}.restore", moved)
+    same("the lines, after restoring them", list(await case.ask(f"{name}.export", [first, second])), moved)
+    same("what the API shows of it", await case.read(first), {**made[0], "id": first})
+    there = by_time([*made, await case.read(first), await case.read(second)])
+    listed = [one for one in await case.all() if one["id"] in {*ids, first, second}]
+    same("those that are listed", [*map(_told, listed)], [*map(_told, there)])
+    async with case.again() as other:
+        same("the lines, elsewhere", list(await other.ask(f"{name}.export", [first, second])), moved)
+    await case.update(first, **update)
+    moved[0] = _line(case, moved[0], update)
+    same("the lines, after a change", list(await case.ask(f"{name}.export", [first, second])), moved)
+    replaced = _line(case, lines[1], {"id": first})
+    await case.ask(f"{name}.restore", [replaced])
+    same("the line in its place", list(await case.ask(f"{name}.export", [first])), [replaced])
+    third = f"{ids[0]}-third"
+    good = _line(case, lines[0], {"id": third})
+    for wrong in (b"{}", b"[]", b"{", good, _line(case, good, {"id": "../x"}), _line(case, good, {"metadata": [1]})):
+        await case.refused(InvalidRequest, f"{name}.restore", [good, wrong], status=400)
+    same("what came with a wrong line", list(await case.ask(f"{name}.export", [third])), [])
+    await case.ask(f"{name}.restore", [])
+    await case.delete(first)
+    same("the line of a deleted one", list(await case.ask(f"{name}.export", [first, second])), moved[1:])
+
+
+def _line(case: ObjectsCase, line: bytes, fields: dict[str, Any]) -> bytes:
+    values = {**from_json(line), **fields}
+    try:
+        return line_of(case.schema, values)
+    except ValidationError:
+        return to_json(values)
+
+
+def _shown(case: ObjectsCase, line: bytes) -> dict[str, Any]:
+    return {name: value for name, value in from_json(line).items() if name in case.schema.model_fields}
+
+
+def _told(one: dict[str, Any]) -> tuple[str, int]:
+    return one["id"], one["created_at"]

@@ -6,7 +6,10 @@ import asyncio
 import random
 from typing import Any
 
+from pydantic_core import from_json, to_json
+
 from jan_core.errors import Conflict, InvalidRequest
+from jan_core.lines import line_of
 from jan_core.schemas.assistants import AssistantRequest
 from jan_core.schemas.runs import (
     FunctionStepCall,
@@ -18,6 +21,7 @@ from jan_core.schemas.runs import (
     RunStep,
     RunStepsQuery,
     RunUpdate,
+    StoredRun,
     ToolCallsDetails,
 )
 from jan_core.schemas.threads import ThreadsQuery
@@ -287,6 +291,58 @@ class RunsStoring(OfRuns):
             texts = await case.texts(thread)
             wanted = ["hello", "0", "1", "2", "2 "] if told else ["hello"]
             same(f"the messages, with {len(told)} runs", texts, wanted)
+
+    @clause(optional="restore")
+    async def test_69_what_is_exported_is_restored_with_all_that_it_has(self, case: RunsCase) -> None:
+        """`export` gives lines that `restore` stores, in place of the same ids, with fields the API does not know."""
+        thread, other = await case.thread("hello"), await case.thread("hello")
+        runs = [await case.done(thread, metadata={"n": "1"}), await case.done(thread)]
+        ids = [one["id"] for one in runs]
+        lines = list(await case.ask("runs.export", thread, ids))
+        same("the lines", [_parts(one)[0] for one in lines], runs)
+        same("the steps", [_parts(one)[1] for one in lines], [await case.steps(thread, id) for id in ids])
+        backwards = list(await case.ask("runs.export", thread, [ids[1], "run_nothing", ids[0]]))
+        same("the lines, asked for in another order, with one that is not there", backwards, lines[::-1])
+        same("the lines of another thread", list(await case.ask("runs.export", other, ids)), [])
+        moved = [_by_hand(one, other) for one in lines]
+        await case.ask("runs.restore", other, moved)
+        same("the lines, after restoring them", list(await case.ask("runs.export", other, ids)), moved)
+        for run in runs:
+            same("the run", await case.read(other, run["id"]), {**run, "thread_id": other})
+            steps = [{**one, "thread_id": other} for one in await case.steps(thread, run["id"])]
+            same("its steps", await case.steps(other, run["id"]), steps)
+        async with case.again() as elsewhere:
+            same("the lines, elsewhere", list(await elsewhere.ask("runs.export", other, ids)), moved)
+        await case.ask("runs.update", other, ids[0], RunUpdate(metadata={"later": "yes"}))
+        moved[0] = _changed(moved[0], {"metadata": {"later": "yes"}})
+        same("the lines, after a change", list(await case.ask("runs.export", other, ids)), moved)
+        moved[1] = _changed(lines[1], {"thread_id": other, "steps": []})
+        await case.ask("runs.restore", other, moved[1:])
+        same("the lines, with one in its place", list(await case.ask("runs.export", other, ids)), moved)
+        good = _changed(moved[0], {"id": "run_third"})
+        going = _changed(good, {"id": "run_going", "status": "queued"})
+        for wrong in (b"{}", b"[]", b"{", good, _changed(good, {"id": "../x"}), lines[0], going):
+            await case.refused(InvalidRequest, "runs.restore", other, [good, wrong], status=400)
+        same("what came with a wrong line", list(await case.ask("runs.export", other, ["run_third"])), [])
+        await case.ask("runs.restore", other, [])
+        same("the runs in the end", [one["id"] for one in await case.runs(other)], [one["id"] for one in runs])
+
+
+def _parts(line: bytes) -> tuple[dict[str, Any], list[Any]]:
+    """The run of a line and its steps, as the API shows them."""
+    stored = StoredRun.model_validate(from_json(line), extra="ignore").kept()
+    return written(stored.run), [written(one) for one in stored.steps]
+
+
+def _by_hand(line: bytes, thread: str) -> bytes:
+    """A line in another thread, with fields that the API does not know."""
+    values = from_json(line)
+    values["steps"] = [{**one, "thread_id": thread, "note": "\0"} for one in values["steps"]]
+    return _changed(to_json(values), {"thread_id": thread, "own": {"b": [1, None], "a": "\U0001f600"}})
+
+
+def _changed(line: bytes, fields: dict[str, Any]) -> bytes:
+    return line_of(StoredRun, {**from_json(line), **fields})
 
 
 async def _quiet(case: RunsCase, thread: str) -> list[dict[str, Any]]:

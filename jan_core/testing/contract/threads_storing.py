@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jan_core.errors import NotFound, Unavailable
+from pydantic_core import from_json
+
+from jan_core.errors import Conflict, NotFound, Unavailable
+from jan_core.lines import line_of
+from jan_core.schemas.threads import Thread
 from jan_core.testing.contract import objects_storing as storing
 from jan_core.testing.contract.case import holds, same
 from jan_core.testing.contract.clauses import clause
 from jan_core.testing.contract.objects_case import body_of
-from jan_core.testing.contract.threads_case import OfThreads, ThreadsCase
+from jan_core.testing.contract.threads_case import FULL, OfThreads, ThreadsCase
 
 SAID = {"role": "user", "content": "hello"}
 """A message."""
@@ -138,3 +142,34 @@ class ThreadsStoring(OfThreads):
     async def test_28_a_caller_that_gives_up_breaks_nothing(self, case: ThreadsCase) -> None:
         """What is cancelled at any moment has happened as a whole or not at all, and the next call works."""
         await storing.giving_up(case)
+
+    @clause(optional="restore")
+    async def test_29_what_is_exported_is_restored_with_all_that_it_has(self, case: ThreadsCase) -> None:
+        """`export` gives lines that `restore` stores, in place of the same ids, with fields the API does not know."""
+        assistants = [{**FULL["assistants"][0], "nick": "Z"}, FULL["assistants"][1]]
+        by_hand = {
+            "own": {"b": [1, None, {"c": 0.5}], "a": "\0"},
+            "model.json": {"note": "x"},
+            "assistants": assistants,
+        }
+        await storing.lines_come_back(case, FULL, by_hand, {"title": "changed", "metadata": {"later": "yes"}})
+        gone, good = await case.create(), await case.create()
+        lines = list(await case.ask("threads.export", [good["id"], gone["id"]]))
+        lines[0] = lines[0].replace(good["id"].encode(), b"another")
+        async with case.unfinished():
+            await case.delete(gone["id"])
+            await case.refused(Conflict, "threads.restore", lines, status=409)
+            same("what came with one that is being deleted", list(await case.ask("threads.export", ["another"])), [])
+        await case.finished()
+        await case.ask("threads.restore", lines)
+        same("the one that was deleted", await case.read(gone["id"]), gone)
+        found = await case.ask("threads.list", case.query(metadata={"later": "yes"}))
+        same("those with metadata that only a restored one had", [one.id for one in found.data], [])
+        labelled = _with_metadata(lines[0])
+        await case.ask("threads.restore", [labelled])
+        found = await case.ask("threads.list", case.query(metadata={"restored": "yes"}))
+        same("those with the metadata of a restored one", [one.id for one in found.data], ["another"])
+
+
+def _with_metadata(line: bytes) -> bytes:
+    return line_of(Thread, {**from_json(line), "metadata": {"restored": "yes"}})

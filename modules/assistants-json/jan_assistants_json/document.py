@@ -42,6 +42,13 @@ def assistant_of(
     Raises:
         Damaged: a required field is missing, or one has a wrong type.
     """
+    return checked(Assistant, shown_of(assistant_id, path, values, content, beside), path, content)
+
+
+def shown_of(
+    assistant_id: str, path: str, values: dict[str, Any], content: bytes, beside: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The fields of the assistant that the files hold, not checked yet; see `assistant_of`."""
     shown = {name: values.get(name) for name in Assistant.model_fields}
     shown["created_at"] = time_made(path, values, content)
     shown["model"] = model_of(values, ("model",))
@@ -54,7 +61,7 @@ def assistant_of(
     if shown["tool_resources"] is None:
         shown["tool_resources"] = _resources(shown["tools"], values.get("file_ids"))
     shown["id"], shown["object"] = assistant_id, "assistant"
-    return checked(Assistant, shown, path, content)
+    return shown
 
 
 def default_values() -> dict[str, Any]:

@@ -23,6 +23,7 @@ from jan_assistants_json.document import (
     settings_beside,
 )
 from jan_assistants_json.files import AssistantFiles
+from jan_assistants_json.lines import exported, restoring
 from jan_core.endpoints.assistants import Assistants
 from jan_core.errors import Conflict, InvalidRequest, JanError, NotFound
 from jan_core.folder.calls import DISK
@@ -35,7 +36,7 @@ from jan_core.folder.layout import ASSISTANT_FILE, Layout
 from jan_core.folder.locks import FOLDER as LOCKS
 from jan_core.folder.locks import Locks
 from jan_core.folder.names import check_name, is_name
-from jan_core.folder.objects import read_object, read_values, write_object
+from jan_core.folder.objects import read_object, values_there, write_object
 from jan_core.folder.records import Record
 from jan_core.folder.removal import BIN, empty_bin, hide_folder
 from jan_core.folder.shelf import Asked, Shelf, Unread
@@ -164,6 +165,21 @@ class AssistantsJson(Assistants):
             await self._write(self._store, assistant, set(Assistant.model_fields))
 
     @override
+    async def export(self, ids: Sequence[str]) -> Sequence[bytes]:
+        def look() -> list[bytes]:
+            found = (exported(id, self._layout.assistant_folder(id)) for id in ids if is_name(id))
+            return [line for line in found if line is not None]
+
+        with answered("The assistants cannot be read"):
+            return await self._read(look)
+
+    @override
+    async def restore(self, lines: Sequence[bytes]) -> None:
+        for assistant, write in restoring(lines):
+            with answered(_which(assistant.id, "was not stored"), param="assistant_id"):
+                await self._write(self._put, assistant, write)
+
+    @override
     async def layers(self, assistant_id: str) -> Sequence[SettingsLayer]:
         with answered(_which(assistant_id, "cannot be read"), param="assistant_id"):
             record = await self._find(assistant_id)
@@ -228,6 +244,10 @@ class AssistantsJson(Assistants):
 
     def _store(self, assistant: Assistant, names: set[str]) -> None:
         """Write the named fields into the file, and leave alone what else is in it."""
+        self._put(assistant, lambda path: self._write_values(path, assistant, names))
+
+    def _put(self, assistant: Assistant, write: Callable[[str], None]) -> None:
+        """Have the file of an assistant written, in a folder that is made where there is none."""
         folder = self._layout.assistant_folder(assistant.id)
         path = os.path.join(folder, ASSISTANT_FILE)
         new = not os.path.exists(path)
@@ -243,7 +263,7 @@ class AssistantsJson(Assistants):
         self._layout.check_writable(path)
         try:
             with self._locks.hold(f"assistant {assistant.id}"):
-                self._write_values(path, assistant, names)
+                write(path)
         except OSError:
             if new:
                 self._break_off(folder)
@@ -258,11 +278,7 @@ class AssistantsJson(Assistants):
             pass
 
     def _write_values(self, path: str, assistant: Assistant, names: set[str]) -> None:
-        try:
-            before = read_values(path)
-        except FileNotFoundError:
-            before = {}
-        write_object(path, updated(before, assistant, names))
+        write_object(path, updated(values_there(path) or {}, assistant, names))
 
     def _update(self, assistant_id: str, body: AssistantUpdate) -> Assistant:
         if "thread_location" in body.model_fields_set:

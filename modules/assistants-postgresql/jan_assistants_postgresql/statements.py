@@ -20,6 +20,12 @@ ADD_ONCE = f"""WITH kept AS ({KEEP}) INSERT INTO jan.assistants (id, created_at,
 """Adds an assistant and keeps the reply under a key, or does neither."""
 PUT = """INSERT INTO jan.assistants (id, created_at, fields) VALUES (%s, %s, %s::json)
     ON CONFLICT (id) DO UPDATE SET created_at = excluded.created_at, fields = excluded.fields"""
+EXPORT = f"SELECT {COLUMNS} FROM jan.assistants WHERE id = ANY(%s)"
+RESTORE = """INSERT INTO jan.assistants (id, created_at, fields)
+    SELECT id, created_at, fields::json
+    FROM json_to_recordset(%s::json) AS given (id text, created_at bigint, fields text)
+    ON CONFLICT (id) DO UPDATE SET created_at = excluded.created_at, fields = excluded.fields"""
+"""Puts assistants, all or none: `[JSON with a list of rows]`."""
 DELETE = "DELETE FROM jan.assistants WHERE id = %s"
 PLACE = "SELECT created_at FROM jan.assistants WHERE id = %s"
 

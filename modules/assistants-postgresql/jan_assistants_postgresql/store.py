@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jan_postgresql import Postgresql
 from jan_postgresql.faults import AWAY
 from jan_postgresql.replies import kept_reply, sweep
 from jan_postgresql.texts import is_storable
+from pydantic_core import to_json
 from typing_extensions import override
 
 from jan_assistants_postgresql import statements
-from jan_assistants_postgresql.rows import assistants_of, fields_of
+from jan_assistants_postgresql.rows import (
+    assistants_of,
+    fields_changed,
+    fields_of,
+    line,
+    restoring,
+    settings_in,
+)
 from jan_assistants_postgresql.statements import Place
 from jan_core.endpoints.assistants import Assistants
 from jan_core.errors import InvalidRequest, JanError, NotFound, Unavailable
@@ -36,8 +44,6 @@ if TYPE_CHECKING:
 
 DEFAULT = "jan"
 """The assistant that is always there; a migration made it."""
-SETTINGS = ("model", "instructions", "tools", "temperature", "top_p", "response_format", "reasoning_effort")
-"""Fields of an assistant that say how a model answers."""
 
 
 class AssistantsPostgresql(Assistants):
@@ -104,7 +110,7 @@ class AssistantsPostgresql(Assistants):
 
     @override
     async def retrieve(self, assistant_id: str) -> Assistant:
-        return await self._shown(await self._find(assistant_id))
+        return await self._shown(assistants_of([await self._find(assistant_id)])[0])
 
     @override
     async def update(self, assistant_id: str, body: AssistantUpdate) -> Assistant:
@@ -113,10 +119,12 @@ class AssistantsPostgresql(Assistants):
 
         async def change(connection: Connection) -> Assistant:
             async with connection.transaction():
-                assistant = (await _found(connection, statements.FIND_TO_CHANGE, assistant_id)).changed(body)
+                row = await _row(connection, statements.FIND_TO_CHANGE, assistant_id)
+                assistant = assistants_of([row])[0].changed(body)
                 # Written and read, so that the answer is what is stored.
                 changed = Assistant.model_validate_json(assistant.model_dump_json())
-                await connection.execute(statements.CHANGE, [fields_of(changed), assistant_id])
+                fields = fields_changed(row[2], changed, body.model_fields_set)
+                await connection.execute(statements.CHANGE, [fields, assistant_id])
                 return changed
 
         return await self._shown(await self._database.do(change))
@@ -155,15 +163,37 @@ class AssistantsPostgresql(Assistants):
 
     @override
     async def layers(self, assistant_id: str) -> Sequence[SettingsLayer]:
-        stored = (await self._find(assistant_id)).model_dump(mode="json", include=set(SETTINGS))
-        values = {name: value for name, value in stored.items() if value not in (None, "", [])}
-        return [SettingsLayer(origin=f"PostgreSQL, jan.assistants, {assistant_id}", values=values)] if values else []
+        origin = f"PostgreSQL, jan.assistants, {assistant_id}"
+        found = settings_in((await self._find(assistant_id))[2])
+        return [SettingsLayer(origin=origin, values=values) for values in found if values]
 
-    async def _find(self, assistant_id: str) -> Assistant:
+    @override
+    async def export(self, ids: Sequence[str]) -> Sequence[bytes]:
+        asked = [id for id in ids if is_storable(id)]
+
+        async def look(connection: Connection) -> dict[str, bytes]:
+            rows = await (await connection.execute(statements.EXPORT, [asked])).fetchall()
+            return {row[0]: line(*row) for row in rows}
+
+        found = await self._database.do(look)
+        return [found[id] for id in asked if id in found]
+
+    @override
+    async def restore(self, lines: Sequence[bytes]) -> None:
+        rows = restoring(lines)
+
+        async def store(connection: Connection) -> None:
+            await connection.execute(statements.RESTORE, [to_json(rows).decode()])
+
+        if rows:
+            await self._database.do(store)
+
+    async def _find(self, assistant_id: str) -> Sequence[Any]:
+        """The row of an assistant, as `COLUMNS`."""
         check_name(assistant_id, param="assistant_id")
 
-        async def look(connection: Connection) -> Assistant:
-            return await _found(connection, statements.FIND, assistant_id)
+        async def look(connection: Connection) -> Sequence[Any]:
+            return await _row(connection, statements.FIND, assistant_id)
 
         return await self._database.do(look)
 
@@ -193,11 +223,11 @@ def _check_location(place: str | None) -> None:
         )
 
 
-async def _found(connection: Connection, statement: str, assistant_id: str) -> Assistant:
+async def _row(connection: Connection, statement: str, assistant_id: str) -> Sequence[Any]:
     row = await (await connection.execute(statement, [assistant_id])).fetchone()
     if row is None:
         raise _not_found(assistant_id)
-    return assistants_of([row])[0]
+    return row
 
 
 async def _place(connection: Connection, param: str, id: str | None) -> Place | None:

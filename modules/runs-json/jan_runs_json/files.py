@@ -156,6 +156,7 @@ class RunFiles:
         found: ReadRun | None = None,
         lasting: bool = True,
         before: Callable[[], object] | None = None,
+        whole: dict[str, Any] | None = None,
     ) -> None:
         """Write the file of a run, under the lock of its thread. Blocks.
 
@@ -165,6 +166,7 @@ class RunFiles:
             found: what was read of it under this lock; None where nothing was.
             lasting: see `replace_file`.
             before: see `replace_file`.
+            whole: all that the file is to hold; default the run, and what else is in the file.
 
         Raises:
             Damaged: there is a file already, and it cannot be read; it is left alone.
@@ -181,7 +183,7 @@ class RunFiles:
             except FileNotFoundError:
                 pass
         largest = LARGEST if kept.run.ended or kept.run.status == "cancelling" else LARGEST - ROOM
-        values = values_of(kept, there)
+        values = values_of(kept, there) if whole is None else whole
         self.drop(path)
         written = write_object(path, values, lasting=lasting, largest=largest, before=before)
         if len(written) <= AT_ONCE:

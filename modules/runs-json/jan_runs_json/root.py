@@ -9,6 +9,7 @@ from concurrent.futures import Executor, Future, wait
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from jan_core.errors import InvalidRequest, JanError, NotFound
 from jan_core.folder.calls import DISK
@@ -216,7 +217,15 @@ class RunRoot:
         found.item()
         return found
 
-    def store(self, kept: KeptRun, path: str, *, found: ReadRun | None = None, lasting: bool = True) -> None:
+    def store(
+        self,
+        kept: KeptRun,
+        path: str,
+        *,
+        found: ReadRun | None = None,
+        lasting: bool = True,
+        whole: dict[str, Any] | None = None,
+    ) -> None:
         """Write a run, and see to its note. The thread's lock is held.
 
         Args:
@@ -224,6 +233,7 @@ class RunRoot:
             path: of its file. The folder must exist.
             found: what was read of it under this lock; None where nothing was.
             lasting: see `replace_file`.
+            whole: see `RunFiles.write`.
 
         Raises:
             Damaged, Oversized, OSError: it was not written; see `RunFiles.write`.
@@ -233,7 +243,7 @@ class RunRoot:
         if not run.ended and noted is None:
             self._note(run.thread_id, run.id)
         with self.names(folder).changing(run.id, run.created_at):
-            self.files.write(kept, path, found=found, lasting=lasting)
+            self.files.write(kept, path, found=found, lasting=lasting, whole=whole)
         if run.ended and noted == run.id:
             try:
                 self.notes.remove(run.thread_id)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -21,13 +21,14 @@ from jan_core.errors import JanError
 from jan_core.folder.faults import answered
 from jan_core.folder.lock_file import Taken
 from jan_core.folder.lock_file import hold as hold_file
-from jan_core.folder.names import check_name
+from jan_core.folder.names import check_name, is_name
 from jan_core.folder.objects import Damaged
 from jan_core.folder.shelf import Asked, Shelf, Unread
 from jan_core.folder.turns import Turns
 from jan_core.idempotency import Once
 from jan_core.schemas.runs import KeptRun, Run, RunPage, RunsQuery
 from jan_runs_json.document import copy_of
+from jan_runs_json.lines import exported, restoring
 from jan_runs_json.names import RunNames
 from jan_runs_json.root import RunRoot
 
@@ -216,7 +217,28 @@ class RunsJson(RunStore):
                 del self._wished[path]
 
     @override
+    async def export(self, thread_id: str, ids: Sequence[str]) -> Sequence[bytes]:
+        check_name(thread_id, param="thread_id")
+
+        def look() -> list[bytes]:
+            paths = ((id, self._root.files.path(thread_id, id)) for id in ids if is_name(id))
+            found = (exported(thread_id, id, path) for id, path in paths)
+            return [line for line in found if line is not None]
+
+        with answered(f"The runs of the thread {thread_id!r} cannot be read"):
+            return await self._read(look)
+
+    @override
+    async def restore(self, thread_id: str, lines: Sequence[bytes]) -> None:
+        check_name(thread_id, param="thread_id")
+        for kept, values in restoring(thread_id, lines):
+            await self._put(kept, values)
+
+    @override
     async def put(self, kept: KeptRun) -> None:
+        await self._put(kept, None)
+
+    async def _put(self, kept: KeptRun, whole: dict[str, Any] | None) -> None:
         run = kept.run
         path = self._root.files.path(run.thread_id, run.id)
 
@@ -225,7 +247,7 @@ class RunsJson(RunStore):
             self._root.layout.check_writable(folder)
             self._root.layout.make_folder(folder)
             with self._root.locks.hold(run.thread_id):
-                self._root.store(kept, path)
+                self._root.store(kept, path, whole=whole)
 
         async with self._turns.of(run.thread_id):
             with answered(_which(run.id, "was not stored"), param="run_id"):

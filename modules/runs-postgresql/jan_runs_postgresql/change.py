@@ -35,6 +35,7 @@ class Change:
         self._worker = worker
         self._first: Texts | None = None
         self._stored: Texts | None = None
+        self._ended = False
         loop = asyncio.get_running_loop()
         self.found: asyncio.Future[KeptRun] = loop.create_future()
         self.edited: asyncio.Future[KeptRun | None] = loop.create_future()
@@ -54,7 +55,7 @@ class Change:
             there: Texts = (row[0], row[1], row[2])
             if self._first is None:
                 kept = kept_of(there)
-                self._first = there
+                self._first, self._ended = there, kept.run.ended
                 if not self.found.done():
                     self.found.set_result(kept)
             elif there == self._stored:
@@ -66,7 +67,7 @@ class Change:
                 await self._store(connection, there, after)
 
     async def _store(self, connection: Connection, there: Texts, after: KeptRun) -> None:
-        self._stored = texts_of(after)
+        self._stored = texts_of(after, there if self._ended else None)
         names = ("run", "steps", "request")
         changed: dict[str, Any] = {
             name: new for name, old, new in zip(names, there, self._stored, strict=True) if new != old

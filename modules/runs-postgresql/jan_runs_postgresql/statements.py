@@ -19,6 +19,13 @@ BEGIN = f"""INSERT INTO jan.runs ({_STORED}) VALUES ({_VALUES})
 """Begins a run. No row where its thread has one that goes on."""
 PUT = f"""INSERT INTO jan.runs ({_STORED}) VALUES ({_VALUES})
     ON CONFLICT (thread_id, id) DO UPDATE SET {_CHANGED}"""
+EXPORT = f"SELECT id, {COLUMNS} FROM jan.runs WHERE thread_id = %s AND id = ANY(%s)"
+RESTORE = f"""INSERT INTO jan.runs (thread_id, id, created_at, expires_at, status, goes_on, run, steps, request)
+    SELECT %s, id, created_at, expires_at, status, false, run::json, steps::json, request::json
+    FROM json_to_recordset(%s::json) AS given
+        (id text, created_at bigint, expires_at bigint, status text, run text, steps text, request text)
+    ON CONFLICT (thread_id, id) DO UPDATE SET {_CHANGED}"""
+"""Puts runs that have ended, all or none: `[thread, JSON with a list of rows]`."""
 FIND = f"SELECT {COLUMNS} FROM jan.runs WHERE thread_id = %s AND id = %s"
 FIND_TO_CHANGE = f"{FIND} FOR UPDATE"
 FIND_TO_CHANGE_SOON = f"""SELECT {COLUMNS}, set_config('synchronous_commit', 'off', true) FROM jan.runs

@@ -13,6 +13,7 @@ from jan_postgresql.replies import KEEP, kept_reply, sweep
 from jan_postgresql.texts import is_storable
 from jan_postgresql.together import Together
 from jan_runs.store import RunStore
+from pydantic_core import to_json
 from typing_extensions import override
 
 from jan_core.errors import InvalidRequest, Unavailable
@@ -22,7 +23,7 @@ from jan_core.schemas.runs import KeptRun, Run, RunPage
 from jan_runs_postgresql import statements
 from jan_runs_postgresql.change import Change
 from jan_runs_postgresql.claims import Claims
-from jan_runs_postgresql.rows import kept_of, run_of, texts_of
+from jan_runs_postgresql.rows import Texts, kept_of, line, restoring, run_of, texts_of
 from jan_runs_postgresql.wishes import Wishes
 
 if TYPE_CHECKING:
@@ -214,6 +215,34 @@ class RunsPostgresql(RunStore):
         await self._database.do(store)
 
     @override
+    async def export(self, thread_id: str, ids: Sequence[str]) -> Sequence[bytes]:
+        check_name(thread_id, param="thread_id")
+        asked = [id for id in ids if is_storable(id)]
+
+        async def look(connection: Connection) -> dict[str, bytes | None]:
+            rows = await (await connection.execute(statements.EXPORT, [thread_id, asked])).fetchall()
+            return {row[0]: line(row[1:]) for row in rows}
+
+        found = await self._database.do(look)
+        return [one for id in asked if (one := found.get(id)) is not None]
+
+    @override
+    async def restore(self, thread_id: str, lines: Sequence[bytes]) -> None:
+        given = restoring(check_name(thread_id, param="thread_id"), lines)
+        ids = [kept.run.id for kept, _ in given]
+        rows = [_row(kept.run, texts) for kept, texts in given]
+
+        async def store(connection: Connection) -> None:
+            async with connection.transaction():
+                found = await connection.execute(statements.EXPORT, [thread_id, ids])
+                for row in await found.fetchall():
+                    kept_of(row[1:])  # nothing is written over what somebody has to mend
+                await connection.execute(statements.RESTORE, [thread_id, to_json(rows).decode()])
+
+        if rows:
+            await self._database.do(store)
+
+    @override
     async def withdraw(self, thread_id: str, run_id: str) -> None:
         ids = _checked(thread_id, run_id)
         await self._remove(statements.REMOVE, ids)
@@ -255,6 +284,12 @@ def _active(row: Sequence[Any] | None) -> KeptRun | None:
 
 def _checked(thread_id: str, run_id: str) -> tuple[str, str]:
     return check_name(thread_id, param="thread_id"), check_name(run_id, param="run_id")
+
+
+def _row(run: Run, texts: Texts) -> dict[str, Any]:
+    """What `statements.RESTORE` is given of a run."""
+    found = {name: getattr(run, name) for name in ("id", "created_at", "expires_at", "status")}
+    return found | dict(zip(("run", "steps", "request"), texts, strict=True))
 
 
 def _values_of(kept: KeptRun, key: str | None) -> list[Any]:

@@ -38,6 +38,13 @@ def thread_of(
     Raises:
         Damaged: a required field is missing, or one has a wrong type.
     """
+    return checked(Thread, shown_of(thread_id, path, values, content, settings), path, content)
+
+
+def shown_of(
+    thread_id: str, path: str, values: dict[str, Any], content: bytes, settings: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The fields of the thread that the files hold, not checked yet; see `thread_of`."""
     shown = {name: values.get(name) for name in Thread.model_fields if name not in IN_MODEL}
     shown["created_at"] = time_made(path, values, content)
     shown["assistants"] = _assistants(shown["assistants"])
@@ -45,7 +52,7 @@ def thread_of(
         parameters = settings.get("parameters")
         shown["model"], shown["parameters"] = model_of(settings), parameters if isinstance(parameters, dict) else None
     shown["id"], shown["object"] = thread_id, "thread"
-    return checked(Thread, shown, path, content)
+    return shown
 
 
 def settings_of(path: str, values: dict[str, Any], content: bytes) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from jan_core.folder.layout import Layout
 from jan_core.folder.locks import FOLDER as LOCKS
 from jan_core.folder.locks import Locks
 from jan_core.folder.names import check_name, is_name
-from jan_core.folder.objects import read_object, read_values, write_object
+from jan_core.folder.objects import read_object, values_there, write_object
 from jan_core.folder.records import Record
 from jan_core.folder.removal import BIN, empty_bin, hide_folder, secure_hidden
 from jan_core.folder.shelf import Asked, Shelf, Unread
@@ -48,6 +48,7 @@ from jan_threads_json.document import (
     thread_values,
 )
 from jan_threads_json.files import ThreadFiles
+from jan_threads_json.lines import exported, restoring
 
 if TYPE_CHECKING:
     from jan_core.app import Jan
@@ -148,7 +149,26 @@ class ThreadsJson(Threads):
     async def put(self, thread: Thread) -> None:
         check_name(thread.id, param="thread_id")
         with answered(_which(thread.id, "was not stored"), param="thread_id"):
-            await self._write(self._put, thread)
+            names = set(Thread.model_fields)
+            await self._write(self._put, thread, lambda folder: self._store(thread, folder, names))
+
+    @override
+    async def export(self, ids: Sequence[str]) -> Sequence[bytes]:
+        def look() -> list[bytes]:
+            there = (id for id in ids if is_name(id) and not self._tombstones.has(id))
+            found = (exported(id, self._layout.thread_folder(id)) for id in there)
+            return [line for line in found if line is not None]
+
+        with answered("The threads cannot be read"):
+            return await self._read(look)
+
+    @override
+    async def restore(self, lines: Sequence[bytes]) -> None:
+        found = restoring(lines)
+        self._check_deleted([thread.id for thread, _ in found])
+        for thread, write in found:
+            with answered(_which(thread.id, "was not stored"), param="thread_id"):
+                await self._write(self._put, thread, write)
 
     @override
     async def layers(self, thread_id: str) -> Sequence[SettingsLayer]:
@@ -253,7 +273,7 @@ class ThreadsJson(Threads):
         path, model = os.path.join(folder, THREAD), os.path.join(folder, MODEL)
         self._layout.check_writable(path)
         if names & IN_MODEL:
-            settings = _values(model)
+            settings = values_there(model)
             values = model_values(thread, settings or {}, names)
             if values:
                 write_object(model, values)
@@ -261,7 +281,7 @@ class ThreadsJson(Threads):
                 DISK.unlink(model)
                 DISK.sync_folder(folder)
         if names - IN_MODEL:
-            write_object(path, thread_values(thread, _values(path) or {}, names))
+            write_object(path, thread_values(thread, values_there(path) or {}, names))
 
     def _delete(self, thread_id: str) -> None:
         with self._locks.hold(thread_id):
@@ -300,17 +320,23 @@ class ThreadsJson(Threads):
             except FileNotFoundError:  # another process did it
                 pass
 
-    def _put(self, thread: Thread) -> None:
-        if self._tombstones.has(thread.id):
-            raise Conflict(f"The thread {thread.id!r} is being deleted; try again when that is done.")
+    def _check_deleted(self, ids: Sequence[str]) -> None:
+        for thread_id in ids:
+            if self._tombstones.has(thread_id):
+                raise Conflict(f"The thread {thread_id!r} is being deleted; try again when that is done.")
+
+    def _put(self, thread: Thread, write: Callable[[str], None]) -> None:
+        """Have the files of a thread written, in a folder that is made where there is none."""
+        self._check_deleted([thread.id])
         self._tombstones.secure()
         folder = self._layout.thread_folder(thread.id)
         if not os.path.exists(os.path.join(folder, THREAD)):
             first = thread.assistants[0].assistant_id if thread.assistants else "jan"
             elsewhere = not os.path.isdir(folder) and is_name(first)
             folder = self._begin(thread, self._layout.home(first) if elsewhere else os.path.dirname(folder))
+        self._layout.check_writable(os.path.join(folder, THREAD))
         with self._locks.hold(thread.id):
-            self._store(thread, folder, set(Thread.model_fields))
+            write(folder)
         self._files.drop(thread.id)
 
     def _forget(self, thread_id: str) -> None:
@@ -354,13 +380,6 @@ class ThreadsJson(Threads):
 
     async def _write(self, function: Callable[..., T], *arguments: Any) -> T:
         return await anyio.to_thread.run_sync(function, *arguments, limiter=self._writers)
-
-
-def _values(path: str) -> dict[str, Any] | None:
-    try:
-        return read_values(path)
-    except FileNotFoundError:
-        return None
 
 
 def _which(thread_id: str, what: str) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
 from jan_postgresql.texts import as_json
 from pydantic import TypeAdapter
+from pydantic_core import from_json
 
+from jan_core.folder.fields import updated
+from jan_core.lines import line_of, objects_in
 from jan_core.schemas.threads import Thread, ThreadsQuery
 
 COLUMNS = "id, created_at, fields::text"
@@ -19,16 +22,59 @@ COLUMNS = "id, created_at, fields::text"
 _MANY: TypeAdapter[list[Thread]] = TypeAdapter(list[Thread])
 
 
+BESIDE = "model.json"
+"""What a thread that came from a folder has under this name stood in that file, beside the model and its parameters."""
+_APART = {"id", "object", "created_at"}
+
+
 def fields_of(thread: Thread) -> str:
     """What the column `fields` has of a thread."""
-    return as_json(thread.model_dump(mode="json", exclude={"id", "object", "created_at"}))
+    return as_json(thread.model_dump(mode="json", exclude=_APART))
+
+
+def fields_changed(before: str, changed: Thread, names: Set[str]) -> str:
+    """What the column `fields` is to have of a thread after a change; what the API does not know of it stays.
+
+    Args:
+        before: what it has.
+        changed: the thread as it is to be.
+        names: of the fields that the change has.
+    """
+    return as_json(updated(from_json(before), changed, names - _APART))
+
+
+def line(id: str, created_at: int, fields: str) -> bytes:
+    """The line of a row, for copying."""
+    return line_of(Thread, {"id": id, "created_at": created_at, **from_json(fields)})
+
+
+def restoring(lines: Sequence[bytes]) -> list[tuple[Thread, str]]:
+    """Threads that are to be stored, each with its `fields`.
+
+    Raises:
+        InvalidRequest: a line is no thread, or an id is there twice or cannot be one.
+    """
+    return [
+        (one, as_json({name: value for name, value in values.items() if name not in _APART}))
+        for one, values in objects_in(Thread, lines)
+    ]
+
+
+def settings_in(fields: str) -> dict[str, Any]:
+    """What a thread sets of how a model answers."""
+    values = from_json(fields)
+    beside = values.get(BESIDE)
+    instructions = beside.get("instructions") if isinstance(beside, dict) else None
+    found = {**(values.get("parameters") or {}), "model": values.get("model"), "instructions": instructions}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def threads_of(rows: Iterable[Sequence[Any]]) -> list[Thread]:
     """The threads of rows that were read as `COLUMNS`."""
     # The fields always have metadata, so the object is never empty.
     texts = [f'{{"id":{quoted(id)},"created_at":{created},{fields[1:]}' for id, created, fields in rows]
-    return _MANY.validate_json(f"[{','.join(texts)}]")
+    # What was copied from elsewhere may have fields that the API does not know.
+    return _MANY.validate_json(f"[{','.join(texts)}]", extra="ignore")
 
 
 def labels_of(thread: Thread) -> list[bytes]:

@@ -39,6 +39,17 @@ KEEP_REPLY = KEEP
 PUT = """INSERT INTO jan.threads (id, created_at, fields) VALUES (%s, %s, %s::json)
     ON CONFLICT (id) DO UPDATE SET created_at = excluded.created_at, fields = excluded.fields
     WHERE threads.deleted_at IS NULL"""
+EXPORT = f"SELECT {COLUMNS} FROM jan.threads WHERE id = ANY(%s) AND deleted_at IS NULL"
+RESTORE = """INSERT INTO jan.threads (id, created_at, fields)
+    SELECT id, created_at, fields::json
+    FROM json_to_recordset(%s::json) AS given (id text, created_at bigint, fields text)
+    ON CONFLICT (id) DO UPDATE SET created_at = excluded.created_at, fields = excluded.fields
+    WHERE threads.deleted_at IS NULL"""
+"""Puts threads: `[JSON with a list of rows]`. Fewer rows where one of them was deleted."""
+REMOVE_LABELS_OF = "DELETE FROM jan.thread_labels WHERE thread_id = ANY(%s)"
+ADD_LABELS_OF = """INSERT INTO jan.thread_labels (label, created_at, thread_id)
+    SELECT * FROM unnest(%s::bytea[], %s::bigint[], %s::text[]) ON CONFLICT DO NOTHING"""
+"""Labels several threads: `[labels, times, ids]`, a label each."""
 REMOVE_LABELS = "DELETE FROM jan.thread_labels WHERE thread_id = %s"
 ADD_LABELS = """INSERT INTO jan.thread_labels (label, created_at, thread_id)
     SELECT unnest(%s::bytea[]), %s, %s ON CONFLICT DO NOTHING"""

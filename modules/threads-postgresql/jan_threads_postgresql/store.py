@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jan_postgresql import Postgresql
 from jan_postgresql.faults import AWAY
 from jan_postgresql.replies import kept_reply, sweep
 from jan_postgresql.texts import is_storable
 from jan_postgresql.together import Together
+from pydantic_core import to_json
 from typing_extensions import override
 
 from jan_core.endpoints.threads import Threads
@@ -28,7 +29,16 @@ from jan_core.schemas.threads import (
     ThreadUpdate,
 )
 from jan_threads_postgresql import statements
-from jan_threads_postgresql.rows import fields_of, labels_asked, labels_of, threads_of
+from jan_threads_postgresql.rows import (
+    fields_changed,
+    fields_of,
+    labels_asked,
+    labels_of,
+    line,
+    restoring,
+    settings_in,
+    threads_of,
+)
 from jan_threads_postgresql.statements import Place
 
 if TYPE_CHECKING:
@@ -111,12 +121,7 @@ class ThreadsPostgresql(Threads):
 
     @override
     async def retrieve(self, thread_id: str) -> Thread:
-        check_name(thread_id, param="thread_id")
-
-        async def look(connection: Connection) -> Thread:
-            return await _found(connection, statements.FIND, thread_id)
-
-        return await self._database.do(look)
+        return threads_of([await self._find(thread_id)])[0]
 
     @override
     async def update(self, thread_id: str, body: ThreadUpdate) -> Thread:
@@ -124,11 +129,13 @@ class ThreadsPostgresql(Threads):
 
         async def change(connection: Connection) -> Thread:
             async with connection.transaction():
-                thread = await _found(connection, statements.FIND_TO_CHANGE, thread_id)
+                row = await _row(connection, statements.FIND_TO_CHANGE, thread_id)
+                (thread,) = threads_of([row])
                 changed = thread.changed(body)
                 # Written and read, so that the answer is what is stored.
                 changed = Thread.model_validate_json(changed.model_dump_json())
-                await connection.execute(statements.CHANGE, [fields_of(changed), thread_id])
+                fields = fields_changed(row[2], changed, body.model_fields_set)
+                await connection.execute(statements.CHANGE, [fields, thread_id])
                 if labels_of(changed) != labels_of(thread):
                     await _label(connection, changed)
                 return changed
@@ -175,10 +182,37 @@ class ThreadsPostgresql(Threads):
 
     @override
     async def layers(self, thread_id: str) -> Sequence[SettingsLayer]:
-        thread = await self.retrieve(thread_id)
-        values = {**(thread.parameters or {}), "model": thread.model}
-        values = {name: value for name, value in values.items() if value is not None}
+        values = settings_in((await self._find(thread_id))[2])
         return [SettingsLayer(origin=f"PostgreSQL, jan.threads, {thread_id}", values=values)] if values else []
+
+    @override
+    async def export(self, ids: Sequence[str]) -> Sequence[bytes]:
+        asked = [id for id in ids if is_storable(id)]
+
+        async def look(connection: Connection) -> dict[str, bytes]:
+            rows = await (await connection.execute(statements.EXPORT, [asked])).fetchall()
+            return {row[0]: line(*row) for row in rows}
+
+        found = await self._database.do(look)
+        return [found[id] for id in asked if id in found]
+
+    @override
+    async def restore(self, lines: Sequence[bytes]) -> None:
+        given = restoring(lines)
+        ids = [thread.id for thread, _ in given]
+        rows = [{"id": one.id, "created_at": one.created_at, "fields": fields} for one, fields in given]
+        labels = [(label, one.created_at, one.id) for one, _ in given for label in labels_of(one)]
+
+        async def store(connection: Connection) -> None:
+            async with connection.transaction():
+                if (await connection.execute(statements.RESTORE, [to_json(rows).decode()])).rowcount < len(ids):
+                    raise Conflict("One of these threads is being deleted; try again when that is done.")
+                await connection.execute(statements.REMOVE_LABELS_OF, [ids])
+                if labels:
+                    await connection.execute(statements.ADD_LABELS_OF, [list(one) for one in zip(*labels, strict=True)])
+
+        if given:
+            await self._database.do(store)
 
     @override
     async def deleted(self) -> Sequence[str]:
@@ -191,6 +225,15 @@ class ThreadsPostgresql(Threads):
     async def forget(self, thread_id: str) -> None:
         if is_storable(thread_id):
             await self._change(statements.FORGET, thread_id)
+
+    async def _find(self, thread_id: str) -> Sequence[Any]:
+        """The row of a thread, as `COLUMNS`."""
+        check_name(thread_id, param="thread_id")
+
+        async def look(connection: Connection) -> Sequence[Any]:
+            return await _row(connection, statements.FIND, thread_id)
+
+        return await self._database.do(look)
 
     async def _are_there(self, thread_ids: Sequence[str]) -> Sequence[bool]:
         async def look(connection: Connection) -> set[str]:
@@ -250,11 +293,11 @@ async def _label(connection: Connection, thread: Thread) -> None:
         await connection.execute(statements.ADD_LABELS, [labels, thread.created_at, thread.id])
 
 
-async def _found(connection: Connection, statement: str, thread_id: str) -> Thread:
+async def _row(connection: Connection, statement: str, thread_id: str) -> Sequence[Any]:
     row = await (await connection.execute(statement, [thread_id])).fetchone()
     if row is None:
         raise _not_found(thread_id)
-    return threads_of([row])[0]
+    return row
 
 
 async def _place(connection: Connection, param: str, id: str | None) -> Place | None:

@@ -1,8 +1,19 @@
 from __future__ import annotations
 
 import pytest
-from jan_threads_postgresql.rows import fields_of, labels_asked, labels_of, threads_of
+from jan_threads_postgresql.rows import (
+    fields_changed,
+    fields_of,
+    labels_asked,
+    labels_of,
+    line,
+    restoring,
+    settings_in,
+    threads_of,
+)
+from pydantic_core import from_json
 
+from jan_core.errors import InvalidRequest
 from jan_core.schemas.threads import Thread, ThreadsQuery
 
 FULL = Thread.model_validate(
@@ -45,3 +56,18 @@ def test_and_no_others(query: dict[str, object]) -> None:
 
 def test_nothing_asked_is_no_label() -> None:
     assert labels_asked(ThreadsQuery()) == []
+
+
+def test_a_line_as_a_row_and_back() -> None:
+    given = b'{"id":"t","created_at":1,"metadata":{"a":"b"},"own":{"b":[1,null]},"model.json":{"instructions":"i"}}'
+    ((thread, fields),) = restoring([given])
+    assert (thread.id, thread.metadata) == ("t", {"a": "b"})
+    found = from_json(line("t", 1, fields))
+    assert (found["own"], found["model.json"]) == ({"b": [1, None]}, {"instructions": "i"})
+    (read,) = threads_of([("t", 1, fields)])
+    after = from_json(fields_changed(fields, read.model_copy(update={"metadata": {}}), {"metadata", "id"}))
+    assert after == {"metadata": {}, "own": {"b": [1, None]}, "model.json": {"instructions": "i"}}
+    assert settings_in(fields) == {"instructions": "i"}
+    assert settings_in('{"model":"m","parameters":{"seed":1},"model.json":5}') == {"model": "m", "seed": 1}
+    with pytest.raises(InvalidRequest, match="created_at"):
+        restoring([b'{"id":"t"}'])
