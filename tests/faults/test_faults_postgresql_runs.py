@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import openai
+import psycopg
 import pytest
 from jan_postgresql.testing import dsn_for
 
@@ -193,9 +194,18 @@ def test_a_stream_of_a_run_that_another_server_carries_on_arrives_as_it_is_said(
                             if pieces in (1, 4):
                                 state = here.beta.threads.runs.retrieve(run.id, thread_id=thread).status
                                 assert state == "in_progress", f"piece {pieces} came when the run was {state}"
-            assert pieces >= 4
+                            if pieces == 4:
+                                assert _deafen(dsn_for(tmp_path)) == 2
+            assert pieces >= 12, "what is said is stored once a second, as if nobody followed"
             told = story(events)
             assert told.run["id"] == run.id
             assert told.run["status"] == "completed"
             (message,) = told.messages.values()
             assert message["content"][0]["text"]["value"] == "".join(said)
+
+
+def _deafen(dsn: str) -> int:
+    """Take the connections away by which servers hear of each other; returns how many there were."""
+    with psycopg.connect(dsn) as connection:
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN jan'"
+        return len(connection.execute(f"{ended} AND datname = current_database()").fetchall())

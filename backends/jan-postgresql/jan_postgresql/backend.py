@@ -17,8 +17,9 @@ from typing_extensions import override
 from jan_core.backend import Backend
 from jan_core.errors import JanError
 from jan_core.refusal import Refusal
-from jan_postgresql.database import Connection, Database, Unfit, Work, check_fit
+from jan_postgresql.database import KEEPALIVE, Connection, Database, Unfit, Work, check_fit
 from jan_postgresql.faults import may_come_back, told
+from jan_postgresql.listening import Listening
 from jan_postgresql.migrations import OWN, Migration, migrate, migrations_of, state_of
 from jan_postgresql.own_server import OwnServer
 from jan_postgresql.settings import PostgresqlSettings
@@ -47,6 +48,7 @@ class Postgresql(Backend):
 
     Attributes:
         own: the server inside the root, where the settings name no other.
+        listening: what other processes on the database say.
     """
 
     name: ClassVar[str] = "jan-postgresql"
@@ -57,6 +59,7 @@ class Postgresql(Backend):
         self._wanted: dict[str, list[Migration]] = {}
         self.own = None if settings.dsn else OwnServer(jan.root / settings.folder)
         self._database = Database(settings, self.dsn, self._prepare)
+        self.listening = Listening(self.direct, self._may_listen)
         self._open = AsyncExitStack()
         self.needs("jan-postgresql", OWN)
 
@@ -96,8 +99,14 @@ class Postgresql(Backend):
         Raises:
             psycopg.Error: the database cannot be reached.
         """
-        seconds = self.settings.connect_seconds
-        return await AsyncConnection.connect(await self.direct_dsn(), autocommit=True, connect_timeout=seconds)
+        about = {"connect_timeout": self.settings.connect_seconds, "application_name": "jan", **KEEPALIVE}
+        return await AsyncConnection.connect(await self.direct_dsn(), autocommit=True, **about)
+
+    def _may_listen(self) -> bool | None:
+        """Whether there is a way to the database without a PgBouncer; None as long as nobody knows."""
+        if self.settings.direct_dsn:
+            return True
+        return None if self._database.is_pooled is None else not self._database.is_pooled
 
     @override
     async def __aenter__(self) -> Self:
@@ -108,6 +117,7 @@ class Postgresql(Backend):
             if self.own is not None:
                 await stack.enter_async_context(self.own)
             await stack.enter_async_context(self._database)
+            stack.push_async_callback(self.listening.close)
             try:
                 await self._database.ready()
             except Unfit as error:

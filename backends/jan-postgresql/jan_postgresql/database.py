@@ -84,6 +84,9 @@ class Database:
         dsn: gives the connection string, each time that a connection is made.
         prepare: called before the first work, and again until it has succeeded; it raises `Unfit`, or what the driver
             raises.
+
+    Attributes:
+        is_pooled: whether a PgBouncer stands in between, as far as is known; None before the first connection.
     """
 
     def __init__(
@@ -96,7 +99,7 @@ class Database:
         self._dsn = dsn
         self._prepare = prepare
         self._preparing: asyncio.Task[None] | None = None
-        self._is_pooled: bool | None = True if settings.direct_dsn else None
+        self.is_pooled: bool | None = True if settings.direct_dsn else None
         self._tasks: dict[asyncio.Task[Any], _Going] = {}
         self._looking: asyncio.Task[None] | None = None
         self._is_away = False
@@ -269,10 +272,10 @@ class Database:
         One that pools transactions leads each statement to whatever session is free, and the prepared one may be in
         another. It gives itself away: it makes up the number of the session.
         """
-        if self._is_pooled is None:
+        if self.is_pooled is None:
             row = await (await connection.execute("SELECT pg_backend_pid()", prepare=False)).fetchone()
-            self._is_pooled = row is not None and row[0] != connection.info.backend_pid
-        if self._is_pooled:
+            self.is_pooled = row is not None and row[0] != connection.info.backend_pid
+        if self.is_pooled:
             connection.prepare_threshold = None
 
 

@@ -21,11 +21,13 @@ class PostgresqlSettings(Described):
     server of its own is started inside the root. A password may also be in the environment, as `PGPASSWORD`, or in
     `~/.pgpass`."""
     direct_dsn: str = ""
-    """The same database without the PgBouncer that `dsn` goes through, for migrations. Empty: `dsn`."""
+    """The same database without the PgBouncer that `dsn` goes through: for migrations, and to hear at once what other
+    servers do. Empty: `dsn`."""
     min_connections: int = Field(default=1, ge=0, le=1000)
     """Connections that are kept open."""
     max_connections: int = Field(default=10, ge=1, le=1000)
-    """Connections of one server process, at most. All replicas together stay below `max_connections` of PostgreSQL."""
+    """Connections of one server process, at most, without the one that listens. All replicas together stay below
+    `max_connections` of PostgreSQL."""
     connect_seconds: int = Field(default=5, ge=2, le=600)
     """How long one attempt to connect may take."""
     wait_seconds: float = Field(default=4, gt=0, le=600)

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from jan_runs.notes import Notes
     from jan_runs.record import Record
 
-KEEP_SECONDS = 1.0
-"""How often it is stored how far an answer has come."""
+KEEP_SECONDS, FOLLOWED_SECONDS = 1.0, 0.1
+"""How often it is stored how far an answer has come; the second where it is followed in another process."""
 TOGETHER = 0.005
 """Seconds that calls may take to be whole without being stored as begun before."""
 FIRST_SECONDS = 0.1
@@ -100,7 +100,7 @@ class Answer:
         """
         finish: str | None = None
         loop = asyncio.get_running_loop()
-        keep_at = loop.time() + FIRST_SECONDS
+        keep_at, soon_at = loop.time() + FIRST_SECONDS, 0.0
         held = ""
         chunk = asked.first
         while True:
@@ -123,8 +123,8 @@ class Answer:
                     await self._call(delta.tool_calls)
                 finish = choice.finish_reason or finish
             begun = self.saying is not None or (self.calling is not None and self.calling.told)
-            if begun and loop.time() >= keep_at:
-                keep_at = loop.time() + KEEP_SECONDS
+            if begun and ((at := loop.time()) >= keep_at or (at >= soon_at and self._record.is_followed)):
+                keep_at, soon_at = at + KEEP_SECONDS, at + FOLLOWED_SECONDS
                 self._record.keep_soon(self.so_far)
             try:
                 chunk = await anext(asked.rest)

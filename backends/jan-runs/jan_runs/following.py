@@ -1,7 +1,7 @@
 """A run that goes on, told from what is stored of it: for who listens in a process that does not carry it on.
 
-Whoever carries it on stores what it has said about once a second. So it can be followed from anywhere, and it costs
-nothing where nobody does.
+Whoever carries it on stores what it has said about once a second, and more often where the store tells it that it is
+followed. So it can be followed from anywhere, and it costs nothing where nobody does.
 """
 
 from __future__ import annotations

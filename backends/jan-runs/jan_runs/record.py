@@ -65,6 +65,11 @@ class Record:
         self.kept = kept
         self.lasting = True
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether somebody in another process follows the run."""
+        return self._store.is_followed(*self._ids)
+
     async def change(
         self,
         edit: Callable[[KeptRun], Sequence[RunEvent]],

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
     from jan_runs.feed import Listener
     from jan_runs.loop import RunLoop
     from jan_runs.tools import Toolbox
-
-LOOK = 0.2
-"""Seconds between two looks at a run that is carried on elsewhere."""
 
 log = logging.getLogger("jan")
 
@@ -360,13 +357,15 @@ class StoredRuns(Runs):
         run = begun.run
         await self._found(run.thread_id, run.id)
         following = Following(self._jan, run, seconds=self._expires_seconds, since=begun.since)
-        async for event in following.tell(lambda: self._found(run.thread_id, run.id), lambda: self._more(run)):
-            yield event
+        async with self._store.following(run.thread_id, run.id) as news:
+            look, more = partial(self._found, run.thread_id, run.id), partial(self._more, run, news)
+            async for event in following.tell(look, more):
+                yield event
 
-    async def _more(self, run: Run) -> None:
-        """Return a moment later, or when nothing happens any more here in a run that goes on."""
+    async def _more(self, run: Run, news: Callable[[], Awaitable[None]]) -> None:
+        """Return when there may be more to tell; or when nothing happens any more here in a run that goes on."""
         if not self._loop.carries(run.id):
-            await asyncio.sleep(LOOK)
+            await news()
             return
         feed = self._loop.start(run.thread_id, run.id)  # it goes on here, and this comes after it
         await feed.over()

@@ -10,9 +10,10 @@ one process and a cancel in another.
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -21,6 +22,9 @@ from jan_core.errors import NotSupported
 if TYPE_CHECKING:
     from jan_core.idempotency import Once
     from jan_core.schemas.runs import KeptRun, RunPage, RunsQuery
+
+LOOK = 0.2
+"""Seconds between two looks at a run that is carried on elsewhere."""
 
 
 class RunStore(ABC):
@@ -149,6 +153,21 @@ class RunStore(ABC):
     @abstractmethod
     async def put(self, kept: KeptRun) -> None:
         """Store a run that has ended, durably, in place of one of the same id."""
+
+    def is_followed(self, thread_id: str, run_id: str) -> bool:
+        """Whether somebody in another process follows the run, which is carried on here.
+
+        Where so, how far it is is stored more often. It is asked for every piece of an answer, so it looks at memory
+        only.
+        """
+        return False
+
+    def following(self, thread_id: str, run_id: str) -> AbstractAsyncContextManager[Callable[[], Awaitable[None]]]:
+        """Follow a run that is carried on in another process: it is told to whoever does, where that can be.
+
+        The block gets what returns when there may be more to read of the run.
+        """
+        return nullcontext(lambda: asyncio.sleep(LOOK))
 
     async def export(self, thread_id: str, ids: Sequence[str]) -> Sequence[bytes]:
         """As `Runs.export`. A store that does it also does `restore`."""

@@ -23,16 +23,25 @@ class Change:
         run_id: the run.
         flush: whether the change is on the disk when it is committed.
         worker: tells which worker must still have it; None where there is none.
+        say: gives what other servers are told with the change; None: nothing.
 
     Attributes:
         found: gets the run as it is stored, which is locked then.
         edited: to be given what is to be stored; None leaves the run as it is.
     """
 
-    def __init__(self, thread_id: str, run_id: str, *, flush: bool, worker: Callable[[], int | None]) -> None:
+    def __init__(
+        self,
+        thread_id: str,
+        run_id: str,
+        *,
+        flush: bool,
+        worker: Callable[[], int | None],
+        say: Callable[[KeptRun], str | None],
+    ) -> None:
         self._ids = (thread_id, run_id)
         self._find = statements.FIND_TO_CHANGE if flush else statements.FIND_TO_CHANGE_SOON
-        self._worker = worker
+        self._worker, self._say = worker, say
         self._first: Texts | None = None
         self._stored: Texts | None = None
         self._ended = False
@@ -77,11 +86,11 @@ class Change:
         if "run" in changed:
             run = after.run
             changed |= {"status": run.status, "goes_on": not run.ended, "expires_at": run.expires_at}
-        worker = self._worker()
-        cursor = await connection.execute(*statements.change(changed, *self._ids, worker))
+        worker, say = self._worker(), self._say(after)
+        cursor = await connection.execute(*statements.change(changed, *self._ids, worker, say))
         if cursor.rowcount == 0 and worker is not None and self._worker() is None:
             # It was let go at this moment, so that this change is not of the one who held it.
-            cursor = await connection.execute(*statements.change(changed, *self._ids, None))
+            cursor = await connection.execute(*statements.change(changed, *self._ids, None, say))
         if cursor.rowcount == 0:
             raise Unavailable(f"Another server carries the run {self._ids[1]!r} on by now.")
 

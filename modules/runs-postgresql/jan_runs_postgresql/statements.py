@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from jan_postgresql.listening import CHANNEL, SAY
+
 from jan_core.schemas.runs import RunsQuery
 from jan_runs_postgresql.rows import COLUMNS
 
 Place = tuple[int, str]
 """Where a run stands in its thread's listing: its time and id."""
+
+CANCEL, SAID = "run.cancel", "run.said"
+"""What other servers are told of a run, in front of its thread's id and its own: that it is to be cancelled, or is
+gone; that there is more of it to read."""
 
 _STORED = "thread_id, id, created_at, expires_at, status, goes_on, key, run, steps, request"
 _VALUES = "%s, %s, %s::bigint, %s::bigint, %s, %s, %s, %s::json, %s::json, %s::json"
@@ -33,8 +39,10 @@ FIND_TO_CHANGE_SOON = f"""SELECT {COLUMNS}, set_config('synchronous_commit', 'of
 """The same; and what is committed then is on the disk a moment later."""
 ACTIVE = f"SELECT thread_id, {COLUMNS} FROM jan.runs WHERE thread_id = ANY(%s) AND goes_on"
 PLACE = "SELECT created_at FROM jan.runs WHERE thread_id = %s AND id = %s"
-REMOVE = "DELETE FROM jan.runs WHERE thread_id = %s AND id = %s RETURNING key"
-REMOVE_ALL = "DELETE FROM jan.runs WHERE thread_id = %s RETURNING key"
+_GONE = f"RETURNING key, pg_notify('{CHANNEL}', '{CANCEL} ' || thread_id || '/' || id)"
+REMOVE = f"DELETE FROM jan.runs WHERE thread_id = %s AND id = %s {_GONE}"
+REMOVE_ALL = f"DELETE FROM jan.runs WHERE thread_id = %s {_GONE}"
+"""Removes runs, and tells whoever carries them on."""
 FORGET_REPLIES = "DELETE FROM jan.replies WHERE key = ANY(%s)"
 WISHED = """SELECT asked.thread_id, asked.id FROM unnest(%s::text[], %s::text[]) AS asked (thread_id, id)
     LEFT JOIN jan.runs ON runs.thread_id = asked.thread_id AND runs.id = asked.id
@@ -60,7 +68,9 @@ LEFT = f"""SELECT runs.thread_id, runs.id FROM jan.runs
 """Runs that should go on, and that nobody who lives carries on."""
 
 
-def change(changed: dict[str, Any], thread_id: str, run_id: str, worker: int | None) -> tuple[str, list[Any]]:
+def change(
+    changed: dict[str, Any], thread_id: str, run_id: str, worker: int | None, say: str | None
+) -> tuple[str, list[Any]]:
     """The statement that writes what changed of a run, and its values. No row where its worker has lost it.
 
     Args:
@@ -68,15 +78,16 @@ def change(changed: dict[str, Any], thread_id: str, run_id: str, worker: int | N
         thread_id: the thread.
         run_id: the run.
         worker: who has it, by its own account; None where somebody else changes it.
+        say: what other servers are told with it; None: nothing.
     """
     kinds = {"run": "::json", "steps": "::json", "request": "::json", "expires_at": "::bigint"}
     sets = ", ".join(f"{name} = %s{kinds.get(name, '')}" for name in changed)
     statement = f"UPDATE jan.runs SET {sets} WHERE thread_id = %s AND id = %s"
     values = [*changed.values(), thread_id, run_id]
-    if worker is None:
-        return statement, values
-    fence = "SELECT FROM jan.procrastinate_jobs WHERE status = 'doing' AND lock = %s AND worker_id = %s"
-    return f"{statement} AND EXISTS ({fence})", [*values, f"{thread_id}/{run_id}", worker]
+    if worker is not None:
+        fence = "SELECT FROM jan.procrastinate_jobs WHERE status = 'doing' AND lock = %s AND worker_id = %s"
+        statement, values = f"{statement} AND EXISTS ({fence})", [*values, f"{thread_id}/{run_id}", worker]
+    return (statement, values) if say is None else (f"{statement} RETURNING {SAY}", [*values, say])
 
 
 def listing(thread_id: str, query: RunsQuery, after: Place | None, before: Place | None) -> tuple[str, list[Any], bool]:

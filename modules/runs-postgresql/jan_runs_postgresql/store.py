@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -23,7 +23,9 @@ from jan_core.schemas.runs import KeptRun, Run, RunPage
 from jan_runs_postgresql import statements
 from jan_runs_postgresql.change import Change
 from jan_runs_postgresql.claims import Claims
+from jan_runs_postgresql.followers import FOLLOW, Followers
 from jan_runs_postgresql.rows import Texts, kept_of, line, restoring, run_of, texts_of
+from jan_runs_postgresql.statements import CANCEL, SAID
 from jan_runs_postgresql.wishes import Wishes
 
 if TYPE_CHECKING:
@@ -57,6 +59,8 @@ class RunsPostgresql(RunStore):
     def _begin_again(self) -> None:
         self._claims = Claims(self._database)
         self._wishes = Wishes(self._database)
+        self._followers = Followers(self._database)
+        self._listens = False
         self._going_on = Together(self._are_going_on)
 
     @override
@@ -68,6 +72,7 @@ class RunsPostgresql(RunStore):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._database.listening.off(self._hear)
         await self._wishes.close()
         await self._claims.close()
 
@@ -141,7 +146,8 @@ class RunsPostgresql(RunStore):
     async def _changing(self, thread_id: str, run_id: str, flush: bool) -> AsyncIterator[KeptRun]:
         ids = _checked(thread_id, run_id)
         async with self._turns.of("/".join(ids)):
-            change = Change(*ids, flush=flush, worker=partial(self._claims.worker_of, ids))
+            worker, say = partial(self._claims.worker_of, ids), partial(self._to_say, ids)
+            change = Change(*ids, flush=flush, worker=worker, say=say)
             task = asyncio.create_task(self._database.do(change.work))
             waiting: list[asyncio.Future[Any]] = [task, change.found]
             try:
@@ -202,7 +208,43 @@ class RunsPostgresql(RunStore):
 
     @override
     async def wished(self, thread_id: str, run_id: str) -> None:
+        self._listen()
         await self._wishes.of(_checked(thread_id, run_id))
+
+    @override
+    def is_followed(self, thread_id: str, run_id: str) -> bool:
+        return self._followers.are_there((thread_id, run_id))
+
+    @override
+    def following(self, thread_id: str, run_id: str) -> AbstractAsyncContextManager[Callable[[], Awaitable[None]]]:
+        self._listen()
+        return self._followers.following(_checked(thread_id, run_id))
+
+    def _listen(self) -> None:
+        if not self._listens:
+            self._listens = True
+            self._database.listening.on(self._hear)
+
+    def _hear(self, said: str | None) -> None:
+        """Another server has said something, or this one has; or, for None, something may have been missed."""
+        if said is None:
+            self._wishes.look()
+            self._followers.tell(None)
+            return
+        word, _, which = said.partition(" ")
+        thread_id, _, run_id = which.partition("/")
+        ids = (thread_id, run_id)
+        if word == FOLLOW:
+            self._followers.followed(ids)
+        elif word in (CANCEL, SAID):
+            self._followers.tell(ids)
+            if word == CANCEL:
+                self._wishes.tell(ids)
+
+    def _to_say(self, ids: tuple[str, str], after: KeptRun) -> str | None:
+        if after.run.status == "cancelling":
+            return f"{CANCEL} {'/'.join(ids)}"
+        return f"{SAID} {'/'.join(ids)}" if self._followers.are_there(ids) else None
 
     @override
     async def put(self, kept: KeptRun) -> None:

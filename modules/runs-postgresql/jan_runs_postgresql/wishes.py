@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from jan_postgresql import Postgresql
     from jan_postgresql.database import Connection
 
-LOOK = 0.1
-"""Seconds between two questions."""
+LOOK, LOOK_HEARING = 0.1, 1.0
+"""Seconds between two questions; the second where wishes are heard."""
 
 log = logging.getLogger("jan")
 
@@ -34,6 +34,7 @@ class Wishes:
         self._database = database
         self._waiting: dict[Ids, asyncio.Event] = {}
         self._looking: asyncio.Task[None] | None = None
+        self._again = asyncio.Event()
 
     async def close(self) -> None:
         """Ask no more."""
@@ -47,6 +48,10 @@ class Wishes:
         """A run is to be cancelled, or is gone: this process stored it."""
         if (event := self._waiting.get(ids)) is not None:
             event.set()
+
+    def look(self) -> None:
+        """Ask now: wishes may have been said that nobody heard."""
+        self._again.set()
 
     def tell_thread(self, thread_id: str) -> None:
         """All runs of a thread are gone."""
@@ -79,4 +84,7 @@ class Wishes:
                     self.tell(ids)
             except JanError as error:
                 log.debug("nobody elsewhere can cancel runs for now: %s", error.message)
-            await asyncio.sleep(LOOK)
+            self._again.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_HEARING if self._database.listening.hears else LOOK):
+                    await self._again.wait()

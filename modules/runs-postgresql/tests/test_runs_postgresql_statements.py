@@ -69,7 +69,7 @@ def test_the_one_that_goes_on_is_found_through_an_index(dsn: str) -> None:
 
 
 def test_changing_one_looks_at_no_other(dsn: str) -> None:
-    statement, values = statements.change({"steps": "[]"}, THREAD, "run_7001", 1)
+    statement, values = statements.change({"steps": "[]"}, THREAD, "run_7001", 1, "said")
     indexes, rows = plan_of(dsn, statement, values)
     assert indexes <= {"runs_pkey", "procrastinate_jobs_lock_idx_v1"}
     assert rows <= 2
