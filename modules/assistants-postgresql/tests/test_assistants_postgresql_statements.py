@@ -8,6 +8,7 @@ import pytest
 from jan_assistants_postgresql import statements
 from jan_postgresql.migrations import OWN, migrate, migrations_of
 from jan_postgresql.testing import dsn_for, plan_of
+from pydantic_core import to_json
 
 MANY = 20_000
 FILL = """INSERT INTO jan.assistants (id, created_at, fields)
@@ -48,3 +49,14 @@ def test_a_listing_goes_through_an_index_and_looks_at_its_page_only(
 @pytest.mark.parametrize("statement", [statements.FIND, statements.PLACE, statements.DELETE])
 def test_one_assistant_is_found_through_an_index(dsn: str, statement: str) -> None:
     assert plan_of(dsn, statement, ["asst_00007"]) == ({"assistants_pkey"}, 1)
+
+
+def test_assistants_are_exported_and_restored_through_an_index(dsn: str) -> None:
+    ids = [f"asst_{number:05}" for number in range(1, 101)]
+    indexes, rows = plan_of(dsn, statements.EXPORT, [ids])
+    assert "table assistants" not in indexes
+    assert rows <= 2 * len(ids)
+    given = to_json([{"id": id, "created_at": 1, "fields": "{}"} for id in ids]).decode()
+    indexes, rows = plan_of(dsn, statements.RESTORE, [given])
+    assert "table assistants" not in indexes
+    assert rows <= 2 * len(ids)

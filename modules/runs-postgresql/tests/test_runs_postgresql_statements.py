@@ -10,6 +10,7 @@ import pytest
 from jan_postgresql.testing import dsn_for, plan_of
 from jan_runs_postgresql import jobs, statements
 from procrastinate.sql import queries
+from pydantic_core import to_json
 
 from jan_core.schemas.runs import RunsQuery
 
@@ -98,3 +99,15 @@ def test_who_waits_costs_little_where_many_have_ended(dsn: str) -> None:
     indexes, rows = plan_of(dsn, statements.WISHED, [[THREAD, "jan-2"], ["run_7001", "run_none"]])
     assert "table runs" not in indexes
     assert rows <= 4
+
+
+def test_runs_are_exported_and_restored_through_an_index(dsn: str) -> None:
+    ids = [f"run_{number}" for number in range(7000, 7150) if number % 3]
+    indexes, rows = plan_of(dsn, statements.EXPORT, [THREAD, ids])
+    assert "table runs" not in indexes
+    assert rows <= 2 * len(ids)
+    row = {"created_at": 1, "expires_at": None, "status": "completed", "run": "{}", "steps": "[]", "request": "{}"}
+    given = to_json([{"id": id, **row} for id in ids]).decode()
+    indexes, rows = plan_of(dsn, statements.RESTORE, [THREAD, given])
+    assert "table runs" not in indexes
+    assert rows <= 2 * len(ids)

@@ -9,6 +9,7 @@ from jan_postgresql.migrations import OWN, migrate, migrations_of
 from jan_postgresql.testing import dsn_for, plan_of
 from jan_threads_postgresql import statements
 from jan_threads_postgresql.rows import labels_asked
+from pydantic_core import to_json
 
 from jan_core.schemas.threads import ThreadsQuery
 
@@ -97,3 +98,17 @@ def test_the_deleted_are_found_without_looking_at_the_others(dsn: str) -> None:
     indexes, rows = plan_of(dsn, statements.DELETED, [])
     assert "table threads" not in indexes
     assert rows == MANY // 50
+
+
+def test_threads_are_exported_and_restored_through_an_index(dsn: str) -> None:
+    ids = [f"jan-{number:05}" for number in range(101, 201)]
+    indexes, rows = plan_of(dsn, statements.EXPORT, [ids])
+    assert "table threads" not in indexes
+    assert rows <= 2 * len(ids)
+    given = to_json([{"id": id, "created_at": 1, "fields": "{}"} for id in ids]).decode()
+    indexes, rows = plan_of(dsn, statements.RESTORE, [given])
+    assert "table threads" not in indexes
+    assert rows <= 2 * len(ids)
+    indexes, rows = plan_of(dsn, statements.REMOVE_LABELS_OF, [ids])
+    assert "table thread_labels" not in indexes
+    assert rows <= 20 * len(ids)
