@@ -130,7 +130,8 @@ class Carrying:
                 await self._end(over)
         except asyncio.CancelledError:
             with suppress(Exception):
-                await self._record.settled()
+                await self._record.rest()
+            with suppress(Exception):
                 await self._record.keep(self._answer.so_far)
             raise
         except EndedElsewhere:
@@ -220,7 +221,7 @@ class Carrying:
         try:
             with self.interrupt.waiting(), beginning.awaited():
                 asked = await self._asking.ask(run, self._notes, self._limit(), self._own, self._read)
-            await self._record.changed()
+            await self._record.going_on()
             beginning.soon()
             with self.interrupt.waiting():
                 finish = await self._answer.read(asked)

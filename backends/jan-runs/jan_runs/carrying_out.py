@@ -1,8 +1,9 @@
 """What follows from an answer that calls tools: those of the assistant's own are carried out here, one after another.
 
 That a call begins is stored, durably, before it does. So whoever finds the run after a crash knows which call may have
-had its effect, and makes none of them twice. What came of the last one is stored while the model is asked for more, and
-before anything of that is told. The client is asked for what is left, once these are done.
+had its effect, and makes none of them twice. What came of the last one is stored with what the model begins to say to
+it, and told first; or a moment later, where the model takes longer. The client is asked for what is left, once these
+are done.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ class CarryingOut:
         Args:
             toolbox: does it.
             interrupt: the wish that the run be cancelled; it ends the call.
-            soon: the last output need not be stored when this returns; `Record.changed` waits for it. Where the process
-                ends by then, the run cannot go on, and the call is not made again.
+            soon: the last output need not be stored when this returns: it is with the next change, or a moment later.
+                Where the process ends by then, the run cannot go on, and the call is not made again.
 
         Returns:
             True where all calls have their outputs, so that the model can go on; False where the run waits.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jan_core.errors import JanError, NotFound
 from jan_runs import storing
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from jan_core.schemas.runs import KeptRun, RunEvent
     from jan_runs.feed import Feed
     from jan_runs.store import RunStore
+
+SOON = 0.02
+"""Seconds after which a change that waits for another one is stored by itself."""
 
 log = logging.getLogger("jan")
 
@@ -42,6 +45,17 @@ class EndedElsewhere(Exception):
     """The run is stored as one that has ended, by nobody who held it: somebody wrote into its file."""
 
 
+class _Soon(NamedTuple):
+    """A change that is stored with the next one."""
+
+    edit: Callable[[KeptRun], Sequence[RunEvent]]
+    first: Sequence[RunEvent]
+
+
+def _nothing(kept: KeptRun) -> Sequence[RunEvent]:
+    return ()
+
+
 class Record:
     """A stored run, and whoever listens to it.
 
@@ -62,6 +76,8 @@ class Record:
         self._ids = (kept.run.thread_id, kept.run.id)
         self._keeping: asyncio.Task[None] | None = None
         self._changing: asyncio.Task[None] | None = None
+        self._soon: _Soon | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self.kept = kept
         self.lasting = True
 
@@ -78,7 +94,7 @@ class Record:
         last: bool = False,
         flush: bool = True,
     ) -> None:
-        """Store a change, then tell it.
+        """Store a change, then tell it; together with what `change_soon` was given, which comes first.
 
         Args:
             edit: makes the change.
@@ -93,6 +109,8 @@ class Record:
             NotStored: the store failed.
         """
         await self.settled()
+        flush = flush or self._soon is not None
+        before: list[RunEvent] = []
         try:
             async with self._store.changing(*self._ids, flush=flush) as kept:
                 if kept.run.ended:
@@ -103,31 +121,67 @@ class Record:
                     if not last:
                         self._interrupt.asked = True
                         raise Interrupted
+                if (soon := self._taken()) is not None:
+                    before = [*soon.first, *soon.edit(kept)]
                 told = edit(kept)
         except NotFound:
             raise
         except (JanError, OSError) as error:
             raise NotStored(error) from error
         self.kept, self.lasting = kept, flush
-        self._feed.publish(*first, *told)
+        self._feed.publish(*before, *first, *told)
 
     def change_soon(self, edit: Callable[[KeptRun], Sequence[RunEvent]], *, first: Sequence[RunEvent] = ()) -> None:
-        """Begin to store a change, and tell it then, as `change` does. `changed` is to be awaited before anything that
-        follows from it is told."""
-        assert self._changing is None
-        self._changing = asyncio.create_task(self.change(edit, first=first))
+        """Have a change stored with the next one, or by itself where none comes within `SOON` seconds.
 
-    async def changed(self) -> None:
-        """Return when what `change_soon` began is stored and told.
+        `going_on` is to be awaited before anything that follows from it is made.
+
+        Args:
+            edit: as for `change`.
+            first: as for `change`.
+        """
+        assert self._changing is None
+        assert self._soon is None
+        self._soon = _Soon(edit, first)
+        self._timer = asyncio.get_running_loop().call_later(SOON, self._store_alone)
+
+    async def going_on(self) -> None:
+        """What follows from `change_soon` is about to be made: it is stored and told by now, or with the next change.
 
         Raises:
-            EndedElsewhere, Interrupted, NotFound, NotStored: as `change`.
+            EndedElsewhere, Interrupted, NotFound, NotStored: as `change`, where it was stored by itself.
         """
+        self._stop_timer()
         changing = self._changing
         if changing is not None:
             await asyncio.wait([changing])  # who is cancelled meanwhile does not cancel it
             self._changing = None
             await changing
+
+    async def rest(self) -> None:
+        """Store what `change_soon` was given, where it is not stored yet: nothing follows here any more.
+
+        Raises:
+            EndedElsewhere, Interrupted, NotFound, NotStored: as `change`.
+        """
+        await self.settled()
+        if self._soon is not None:
+            await self.change(_nothing)
+
+    def _store_alone(self) -> None:
+        self._timer = None
+        self._changing = asyncio.create_task(self.change(_nothing))
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _taken(self) -> _Soon | None:
+        """What `change_soon` was given, for the one change that makes it."""
+        self._stop_timer()
+        soon, self._soon = self._soon, None
+        return soon
 
     async def put(self, message: Message) -> Message:
         """Store a message in the thread, which must still be there.

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
-from jan_runs import states
+from jan_runs import events, states
 from jan_runs.feed import Feed
 from jan_runs.interrupt import Interrupt, Interrupted
 from jan_runs.record import EndedElsewhere, NotStored, Record
@@ -91,3 +93,77 @@ class TestLasting:
         await record.settled()
         assert record.lasting
         assert talk.place.writes[-1] == ("in_progress", False)
+
+
+def notes(name: str, kept: KeptRun) -> list[Any]:
+    """Note something with a run; the event of it is the run as it is then."""
+    kept.request = {**kept.request, name: len(kept.request)}
+    return [events.of_run(kept.run.model_copy(update={"instructions": name}))]
+
+
+def heard(listener: Any) -> list[str]:
+    return [one.data.instructions for one in listener._waiting]
+
+
+class TestSoon:
+    async def test_it_is_one_write_with_the_next_change_and_comes_first(self, talk: Talk) -> None:
+        record, store, listener = await recorded(talk)
+        first = notes("first", record.kept.model_copy(deep=True))
+        record.change_soon(partial(notes, "soon"), first=first)
+        await record.going_on()
+        assert talk.place.writes[1:] == []
+        assert heard(listener) == []
+        await record.change(partial(notes, "next"), flush=False)
+        assert talk.place.writes[1:] == [("in_progress", True)]  # what it came of has to last
+        assert heard(listener) == ["first", "soon", "next"]
+        found = await store.read("t", "run_1")
+        assert found is not None
+        assert found.request == {"soon": 0, "next": 1}
+        await record.change(partial(notes, "later"), flush=False)
+        assert talk.place.writes[2:] == [("in_progress", False)]
+
+    async def test_where_nothing_comes_it_is_stored_by_itself(self, talk: Talk) -> None:
+        record, store, listener = await recorded(talk)
+        record.change_soon(partial(notes, "soon"))
+        async with asyncio.timeout(20), store.place.changed:
+            await store.place.changed.wait_for(lambda: len(talk.place.writes) > 1)
+        await record.going_on()
+        assert heard(listener) == ["soon"]
+        await record.rest()
+        assert len(talk.place.writes) == 2
+
+    async def test_what_comes_to_its_end_stores_it_at_once(self, talk: Talk) -> None:
+        record, _, listener = await recorded(talk)
+        record.change_soon(partial(notes, "soon"))
+        await record.rest()
+        assert heard(listener) == ["soon"]
+        assert talk.place.writes[1:] == [("in_progress", True)]
+        await record.rest()
+        assert len(talk.place.writes) == 2
+
+    async def test_who_cancels_meanwhile_does_not_lose_it(self, talk: Talk) -> None:
+        record, store, listener = await recorded(talk)
+        record.change_soon(partial(notes, "soon"))
+        async with store.changing("t", "run_1") as kept:
+            kept.run = states.gone(kept.run, "cancelling")
+        await record.going_on()
+        with pytest.raises(Interrupted):
+            await record.change(partial(notes, "next"))
+        await record.change(partial(notes, "end"), last=True)
+        assert heard(listener)[1:] == ["soon", "end"]
+
+    async def test_what_is_not_stored_by_itself_is_told_to_who_goes_on(self, talk: Talk) -> None:
+        record, store, listener = await recorded(talk)
+        tried = asyncio.Event()
+
+        async def fail(kept: KeptRun) -> None:
+            tried.set()
+            raise OSError("full")
+
+        store.before_write = fail
+        record.change_soon(partial(notes, "soon"))
+        async with asyncio.timeout(20):
+            await tried.wait()
+        with pytest.raises(NotStored):
+            await record.going_on()
+        assert heard(listener) == []
