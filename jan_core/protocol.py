@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from jan_core.errors import HeadersTooLarge, InvalidRequest, JanError, RequestTimeout
 from jan_core.guard import new_request_id, rendered
 from jan_core.limits import Limits
-from jan_core.writes import JoinedWrites
+from jan_core.writes import JoinedWrites, rounds_of
 
 MIN_RATE: Final = 1024
 """Bytes a second below which a body that comes, or an answer that goes, uses up its grace."""
@@ -77,6 +77,7 @@ class _Limited(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = _Flow(transport, self._reading_resumed)
+        self._rounds = rounds_of(self.loop)
         self._part = _IDLE
         self._limit = self._room = self.limits.header_bytes
         self._began = self.loop.time()
@@ -160,7 +161,7 @@ class _Limited(HttpToolsProtocol):
             return
         before = self.cycle
         super().on_headers_complete()
-        self.cycle.transport = cast(asyncio.Transport, JoinedWrites(self.transport, self.loop))
+        self.cycle.transport = cast(asyncio.Transport, JoinedWrites(self.transport, self._rounds))
         self._part = _BODY
         self._room = self._limit
         self._began = 0.0

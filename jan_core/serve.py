@@ -20,6 +20,7 @@ from jan_core.garbage import sparing_modules
 from jan_core.limits import Limits
 from jan_core.protocol import limited_protocol
 from jan_core.refusal import Refusal
+from jan_core.switching import quick_switching
 
 
 def is_loopback(host: str) -> bool:
@@ -97,7 +98,7 @@ class _Server(uvicorn.Server):
             self._on_started()
 
     async def main_loop(self) -> None:
-        with sparing_modules():
+        with sparing_modules(), quick_switching():
             await super().main_loop()
 
     @contextmanager

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from jan_core.writes import JoinedWrites
+from jan_core.writes import JoinedWrites, rounds_of
 
 HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
 
@@ -32,7 +32,7 @@ class Transport:
 
 
 def joined(transport: Transport) -> JoinedWrites:
-    return JoinedWrites(cast(Any, transport), asyncio.get_running_loop())
+    return JoinedWrites(cast(Any, transport), rounds_of(asyncio.get_running_loop()))
 
 
 @pytest.mark.anyio
@@ -41,10 +41,45 @@ async def test_a_head_goes_with_what_follows_it_at_once() -> None:
     writes = joined(transport)
     writes.write(HEAD)
     writes.write(b"body")
-    writes.write(b"more")
-    assert transport.calls == [HEAD + b"body", b"more"]
+    assert transport.calls == [HEAD + b"body"]
     await asyncio.sleep(0)
-    assert len(transport.calls) == 2
+    assert len(transport.calls) == 1
+
+
+@pytest.mark.anyio
+async def test_what_follows_in_the_same_round_goes_at_its_end_together() -> None:
+    first, second = Transport(), Transport()
+    for transport in (first, second):
+        writes = joined(transport)
+        for piece in (HEAD, b"a", b"b", b"c"):
+            writes.write(piece)
+        assert transport.calls == [HEAD + b"a"]
+    await asyncio.sleep(0)
+    assert first.calls == second.calls == [HEAD + b"a", b"bc"]
+
+
+@pytest.mark.anyio
+async def test_what_comes_in_another_round_goes_at_once() -> None:
+    transport = Transport()
+    writes = joined(transport)
+    for piece in (b"a", b"b", b"c"):
+        writes.write(piece)
+        await asyncio.sleep(0)
+        assert transport.calls[-1] == piece
+    assert transport.calls == [b"a", b"b", b"c"]
+
+
+@pytest.mark.anyio
+async def test_the_end_of_an_answer_goes_at_once_with_all_before_it() -> None:
+    transport = Transport()
+    writes = joined(transport)
+    for piece in (b"a", b"b", b"c", b"0\r\n\r\n"):
+        writes.write(piece)
+    assert transport.calls == [b"a", b"bc0\r\n\r\n"]
+    other = joined(transport)  # the next answer of the connection
+    other.write(b"d")
+    other.write(b"0\r\n\r\n")
+    assert transport.calls[2:] == [b"d", b"0\r\n\r\n"]
 
 
 @pytest.mark.anyio

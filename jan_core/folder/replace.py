@@ -11,7 +11,6 @@ import secrets
 import stat
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from jan_core.folder.calls import DISK
 
@@ -46,8 +45,9 @@ def replace_file(
         OSError: it could not be done. Up to the rename the file is as it was, and nothing is left beside it; where
             only the folder's flush failed, the new content is in place but may not survive a power cut.
     """
-    target = Path(path)
-    temporary = target.parent / (TEMPORARY + secrets.token_hex(8))
+    target = os.fspath(path)
+    folder = os.path.dirname(target) or "."
+    temporary = os.path.join(folder, TEMPORARY + secrets.token_hex(8))
     descriptor = DISK.create(temporary) if mode is None else DISK.create(temporary, mode)
     try:
         try:
@@ -67,7 +67,7 @@ def replace_file(
             pass
         raise
     if lasting:
-        DISK.sync_folder(target.parent)
+        DISK.sync_folder(folder)
 
 
 def remove_leftovers(folder: str | os.PathLike[str]) -> None:
@@ -92,7 +92,7 @@ def sync_folder(path: str | os.PathLike[str]) -> None:
     DISK.sync_folder(path)
 
 
-def _keep_permissions(old: Path, new: Path) -> None:
+def _keep_permissions(old: str, new: str) -> None:
     try:
         found = os.lstat(old)
     except FileNotFoundError:

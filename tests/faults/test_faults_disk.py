@@ -128,7 +128,7 @@ def test_a_forgotten_flush_of_a_replacement_is_found(
     sites = [event.site for event in recorder.events if isinstance(event, Flushed)]
     assert sites[-2:] == [
         "replace.replace_file > DISK.sync(descriptor)",
-        "replace.replace_file > DISK.sync_folder(target.parent)",
+        "replace.replace_file > DISK.sync_folder(folder)",
     ]
     kept = [
         event for event in recorder.events if not (forgotten and isinstance(event, Flushed) and forgotten in event.site)
