@@ -14,7 +14,7 @@ import inspect
 import operator
 import sys
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 _is_none = partial(operator.is_, None)
+_set = object.__setattr__
 
 
 @cache
@@ -96,6 +97,22 @@ class Reply(Described):
 
     model_config = ConfigDict(extra="forbid", defer_build=True, protected_namespaces=())
 
+    @classmethod
+    def of_values(cls, values: dict[str, Any]) -> Self:
+        """As `model_validate`, in half the time, for what is made for every event of a stream.
+
+        All that is in it is checked in one go, which is faster than to make its parts one by one, and also than
+        `model_construct`, which checks nothing.
+
+        Args:
+            values: the fields, and those of its parts, as `model_dump` gives them.
+
+        Raises:
+            ValidationError: as `model_validate`.
+        """
+        made: Self = cls.__pydantic_validator__.validate_python(values)
+        return made
+
 
 class NamedEvent(Reply):
     """An event with a name (`thread.message.delta`), for streams whose events have one."""
@@ -104,6 +121,21 @@ class NamedEvent(Reply):
     """The event's name."""
     data: Any
     """The object it carries."""
+
+    @classmethod
+    def telling(cls, event: str, data: BaseModel) -> Self:
+        """An event with an object that was checked when it was made: nothing is checked a second time.
+
+        Args:
+            event: one of its names.
+            data: one of the objects that it may carry.
+        """
+        made = cls.__new__(cls)
+        _set(made, "__dict__", {"event": event, "data": data})
+        _set(made, "__pydantic_fields_set__", {"event", "data"})
+        _set(made, "__pydantic_extra__", None)
+        _set(made, "__pydantic_private__", None)
+        return made
 
 
 def optional(**constraints: Any) -> Any:

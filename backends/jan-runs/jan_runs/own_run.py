@@ -138,4 +138,4 @@ def _chunk(head: dict[str, Any], delta: dict[str, Any], finish: FinishReason | N
     from jan_core.schemas.chat import ChatCompletionChunk
 
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    return ChatCompletionChunk.model_validate({**head, "choices": [choice]})
+    return ChatCompletionChunk.of_values({**head, "choices": [choice]})

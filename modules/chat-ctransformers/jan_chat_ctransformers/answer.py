@@ -66,4 +66,4 @@ class Answer:
     def _chunk(self, index: int, delta: dict[str, Any], reason: Any = None) -> ChatCompletionChunk:
         # One validation of the whole, not one each of delta, choice and chunk: a third less time an event.
         choice = {"index": index, "delta": delta, "finish_reason": reason}
-        return ChatCompletionChunk.model_validate({**self._head, "choices": [choice]})
+        return ChatCompletionChunk.of_values({**self._head, "choices": [choice]})

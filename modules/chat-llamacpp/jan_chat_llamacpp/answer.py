@@ -207,7 +207,7 @@ class Answer:
         choice = {"index": index, "delta": delta, "finish_reason": reason}
         if tokens:
             choice["logprobs"] = {"content": tokens, "refusal": None}
-        return ChatCompletionChunk.model_validate({**self._head, "choices": [choice]})
+        return ChatCompletionChunk.of_values({**self._head, "choices": [choice]})
 
     def _count(self, usage: dict[str, Any]) -> None:
         """Every choice reports its own: the prompt counts once, as OpenAI counts it, the answers add up."""

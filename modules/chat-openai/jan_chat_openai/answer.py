@@ -130,7 +130,7 @@ class Answer:
         choice: dict[str, Any] = {"index": index, "delta": delta, "finish_reason": reason}
         if logprobs is not None:
             choice["logprobs"] = logprobs
-        return ChatCompletionChunk.model_validate({**self._head, "choices": [choice]})
+        return ChatCompletionChunk.of_values({**self._head, "choices": [choice]})
 
 
 def _logprobs(told: Any, most: int) -> dict[str, Any] | None:

@@ -71,4 +71,4 @@ class Answer:
 
     def _chunk(self, index: int, text: str, reason: Any = None) -> CompletionChunk:
         choice = {"index": index, "text": text, "logprobs": None, "finish_reason": reason}
-        return CompletionChunk.model_validate({**self._head, "choices": [choice]})
+        return CompletionChunk.of_values({**self._head, "choices": [choice]})

@@ -135,7 +135,7 @@ class Answer:
         self, index: int, text: str, logprobs: CompletionLogprobs | None = None, reason: str | None = None
     ) -> CompletionChunk:
         choice = {"index": index, "text": text, "logprobs": logprobs, "finish_reason": reason}
-        return CompletionChunk.model_validate({**self._head, "choices": [choice]})
+        return CompletionChunk.of_values({**self._head, "choices": [choice]})
 
     def _count(self, prompt: int, usage: dict[str, Any]) -> None:
         """Every choice reports its own: each prompt counts once, as OpenAI counts it, the answers add up."""

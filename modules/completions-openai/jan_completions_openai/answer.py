@@ -79,7 +79,7 @@ class Answer:
 
     def _chunk(self, index: int, text: str, reason: str | None = None, logprobs: Any = None) -> CompletionChunk:
         choice = {"index": index, "text": text, "finish_reason": reason, "logprobs": logprobs}
-        return CompletionChunk.model_validate({**self._head, "choices": [choice]})
+        return CompletionChunk.of_values({**self._head, "choices": [choice]})
 
 
 def _logprobs(told: Any, most: int, at: int) -> dict[str, Any] | None:
