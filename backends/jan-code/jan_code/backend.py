@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing, suppress
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -243,10 +244,15 @@ class Code(Backend):
     async def _source(self, assistant_id: str) -> Source | None:
         if not self.settings.enabled:
             return None
-        from jan_code.source import Seen, find
+        from jan_code.source import Seen, find, is_there
 
-        seen = self._seen.get(assistant_id, Seen())
-        source: Source | None = await self._blocking(lambda: find(self._layout, assistant_id, seen))
+        seen = self._seen.get(assistant_id)
+        if seen is None:
+            if not is_there(self._layout, assistant_id):
+                return None
+            seen = Seen()
+        look = partial(find, self._layout, assistant_id, seen)
+        source: Source | None = look() if seen.few else await self._blocking(look)
         if source is None:
             self._seen.pop(assistant_id, None)
         else:

@@ -26,6 +26,8 @@ ENVIRONMENT = ".venv"
 """The folder of an assistant's own environment."""
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 """What the folder of Python's own packages is called."""
+FEW = 24
+"""Files and folders of code that the event loop looks at by itself; more are looked at in a thread."""
 SUFFIXES = {INDEX: (".py",), NODE_INDEX: (".js", ".mjs", ".cjs", ".json")}
 """How the files are called that make the code, besides what is installed for it."""
 MOST_FILES = 400
@@ -92,10 +94,17 @@ class Seen:
     Attributes:
         folders: what is in the folders of its code, by path.
         network: the signature of `assistant.json`, and whether it asks for the network.
+        files: how many files and folders were looked at.
     """
 
     folders: dict[str, Listed] = field(default_factory=dict)
     network: tuple[Signature | None, bool] | None = None
+    files: int = 0
+
+    @property
+    def few(self) -> bool:
+        """True where the code was so small the last time that a look at it takes less than a turn in a thread."""
+        return 0 < self.files <= FEW
 
 
 def find(layout: Layout, assistant_id: str, seen: Seen | None = None) -> Source | None:
@@ -115,7 +124,7 @@ def find(layout: Layout, assistant_id: str, seen: Seen | None = None) -> Source 
     seen = Seen() if seen is None else seen
     folder = layout.assistant_folder(assistant_id)
     src = os.path.join(folder, SRC)
-    there = [name for name in SUFFIXES if signature(os.path.join(src, name)) is not None]
+    there = _there(src)
     if not there:
         return None
     index = there[0]
@@ -132,6 +141,7 @@ def find(layout: Layout, assistant_id: str, seen: Seen | None = None) -> Source 
     python = index == INDEX
     installed = (folder, ENVIRONMENT, "pyvenv.cfg") if python else (src, MODULES, ".package-lock.json")
     files = [*names[:MOST_FILES], file, os.path.join(*installed)]
+    seen.files = len(files) + len(listed)
     signatures = tuple((path, signature(path)) for path in files)
     few = len(names) <= MOST_FILES and len(listed) <= MOST_FILES
     return Source(
@@ -145,6 +155,19 @@ def find(layout: Layout, assistant_id: str, seen: Seen | None = None) -> Source 
         signatures=signatures,
         settled=few and all(is_settled(one, now) for _, one in signatures),
     )
+
+
+def is_there(layout: Layout, assistant_id: str) -> bool:
+    """Whether an assistant has code; two looks at the disk.
+
+    Raises:
+        InvalidRequest: the id cannot be a name.
+    """
+    return bool(_there(os.path.join(layout.assistant_folder(assistant_id), SRC)))
+
+
+def _there(src: str) -> list[str]:
+    return [name for name in SUFFIXES if signature(os.path.join(src, name)) is not None]
 
 
 def _listed(src: str, seen: Seen, now: int) -> list[Listed]:

@@ -9,12 +9,13 @@ import os
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jan_code import source
 from jan_code.backend import BrokenCode, Code
 
 from jan_core.errors import InvalidRequest
-from jan_core.folder.layout import Layout
 from jan_core.testing.wired import wired
 
 from .conftest import BACKENDS, Assistant
@@ -229,21 +230,26 @@ class TestChanges:
             await assistant.code.tools("a")
         assert error.value.code == "other_python"
 
-    async def test_the_disk_is_looked_at_beside_the_event_loop(self, assistant: Assistant, tmp_path: Path) -> None:
-        threads = set()
+    async def test_what_is_not_known_to_be_small_is_looked_at_beside_the_event_loop(
+        self, assistant: Assistant, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looked: list[bool] = []
 
-        class Noting(Layout):
-            def assistant_folder(self, assistant_id: str) -> str:
-                threads.add(threading.get_ident())
-                return super().assistant_folder(assistant_id)
+        def listed(*arguments: Any) -> Any:
+            looked.append(threading.get_ident() == here)
+            return really(*arguments)
 
+        here, really = threading.get_ident(), source._listed
+        monkeypatch.setattr(source, "_listed", listed)
         assistant.write(ADD)
-        assistant.code._layout = Noting(tmp_path)
-        await assistant.names()
-        await assistant.call("add", '{"a": 1}')
-        assert await assistant.code.has_code("a")
-        assert threads
-        assert threading.get_ident() not in threads
+        for _ in range(2):
+            await assistant.names()
+        assert looked == [False, True]
+        for number in range(source.FEW):
+            (assistant.folder / "src" / f"more{number}.py").write_text("")
+        for _ in range(2):
+            await assistant.call("add", '{"a": 1}')
+        assert looked[2:] == [True, False]
 
     async def test_no_code_no_tools(self, assistant: Assistant) -> None:
         assert await assistant.code.tools("a") == ()

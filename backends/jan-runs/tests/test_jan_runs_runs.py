@@ -74,8 +74,8 @@ async def test_a_stream_that_is_asked_for_again_keeps_nobody_waiting(talk: Talk)
                 told.append(event)
 
         asking = asyncio.create_task(under("key", ask))
-        await until(lambda: len(told) == 2)
-        assert [one.event for one in told] == ["thread.run.created", "thread.run.queued"]
+        await until(lambda: len(told) >= 2)
+        assert [one.event for one in told[:2]] == ["thread.run.created", "thread.run.queued"]
         assert told[0].data == run
         async with asyncio.timeout(20):
             with pytest.raises(InvalidRequest) as refused:

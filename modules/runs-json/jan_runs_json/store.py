@@ -29,6 +29,7 @@ from jan_core.idempotency import Once
 from jan_core.schemas.runs import KeptRun, Run, RunPage, RunsQuery
 from jan_runs_json.document import copy_of
 from jan_runs_json.lines import exported, restoring
+from jan_runs_json.looks import Looks
 from jan_runs_json.names import RunNames
 from jan_runs_json.root import RunRoot
 
@@ -60,11 +61,12 @@ class RunsJson(RunStore):
         self._root = RunRoot(root, self._names)
         self._turns = Turns()
         self._shelves: OrderedDict[str, tuple[RunNames, Shelf[Run]]] = OrderedDict()
-        self._wished: dict[str, asyncio.Event] = {}
+        self._looks = Looks(LOOK)
 
     @override
     async def __aenter__(self) -> Self:
         # An app may be entered again, in another event loop.
+        self._looks = Looks(LOOK)
         # Pools of our own: a thread goes on when its request is given up, and counts for as long as it does. Who has
         # a thread's lock writes in a pool of its own, where nobody waits for that lock.
         self._waiting = ThreadPoolExecutor(WORKERS, "runs-wait")
@@ -122,8 +124,8 @@ class RunsJson(RunStore):
                     if kept != found.kept:
                         store = partial(self._root.store, kept, path, found=found, lasting=flush)
                         await self._to_end(self._writers, store)
-                        if kept.run.status == "cancelling" and path in self._wished:
-                            self._wished[path].set()
+                        if kept.run.status == "cancelling":
+                            self._looks.now(path)
                 finally:
                     _leave(entered)
 
@@ -170,25 +172,31 @@ class RunsJson(RunStore):
 
     @asynccontextmanager
     async def _hold(self, run_id: str) -> AsyncIterator[bool]:
-        lock = hold_file(self._root.locks.folder / f"run.{run_id}")
-        entered: list[bool] = []
+        path = self._root.locks.folder / f"run.{run_id}"
+        entered: list[AbstractContextManager[None]] = []
 
         def enter() -> None:
-            self._root.layout.make_folder(str(self._root.locks.folder))
+            lock = hold_file(path)
             lock.__enter__()
-            entered.append(True)
+            entered.append(lock)
+
+        def make_and_enter() -> None:
+            self._root.layout.make_folder(str(self._root.locks.folder))
+            enter()
 
         try:
             try:
                 with answered(_which(run_id, "cannot be carried on")):
-                    await self._to_end(self._writers, enter)
+                    try:
+                        enter()  # an empty file, never flushed: a turn in a thread would take longer
+                    except FileNotFoundError:
+                        await self._to_end(self._writers, make_and_enter)
             except Taken:
                 yield False
                 return
             yield True
         finally:
-            if entered:
-                await self._to_end(self._writers, partial(lock.__exit__, None, None, None))
+            _leave(entered)
 
     @override
     async def left(self) -> Sequence[tuple[str, str]]:
@@ -197,24 +205,16 @@ class RunsJson(RunStore):
     @override
     async def wished(self, thread_id: str, run_id: str) -> None:
         path = self._root.files.path(thread_id, run_id)
-        event = self._wished.setdefault(path, asyncio.Event())
-        try:
-            while True:
-                event.clear()
-                try:
-                    kept = await self._find(thread_id, run_id)
-                except JanError:  # a person is writing it
-                    pass
-                else:
-                    if kept is None or kept.run.status == "cancelling":
-                        return
-                try:
-                    await asyncio.wait_for(event.wait(), LOOK)
-                except TimeoutError:
-                    continue
-        finally:
-            if self._wished.get(path) is event:
-                del self._wished[path]
+        while True:
+            next_look = self._looks.next(path)  # first: who wishes it while this looks is not missed
+            try:
+                kept = await self._find(thread_id, run_id)
+            except JanError:  # a person is writing it
+                pass
+            else:
+                if kept is None or kept.run.status == "cancelling":
+                    return
+            await next_look
 
     @override
     async def export(self, thread_id: str, ids: Sequence[str]) -> Sequence[bytes]:
@@ -259,8 +259,7 @@ class RunsJson(RunStore):
         async with self._turns.of(thread_id):
             with answered(_which(run_id, "was not removed"), param="run_id"):
                 await self._to_end(self._waiting, partial(self._root.withdraw, thread_id, run_id, path))
-        if path in self._wished:
-            self._wished[path].set()
+        self._looks.now(path)
 
     @override
     async def clear(self, thread_id: str) -> None:
@@ -269,9 +268,7 @@ class RunsJson(RunStore):
             with answered(f"The runs of the thread {thread_id!r} were not removed"):
                 await self._to_end(self._waiting, partial(self._root.clear, thread_id, folder))
         self._shelves.pop(folder, None)
-        for path, event in self._wished.items():
-            if os.path.dirname(path) == folder:
-                event.set()
+        self._looks.all_now(folder + os.sep)
 
     async def _minded(self, thread_id: str, run_id: str, *, goes_on: bool) -> bool:
         """Bring the note of a thread in step with a run that was read; False where it was, and nothing was done.
