@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from jan_core.schemas.base import Reply, Request, keeping_unknown, optional
+from jan_core.schemas.base import NamedEvent, Reply, Request, keeping_unknown, optional
 
 
 class Asked(Request):
@@ -59,3 +59,20 @@ def test_what_keeps_unknown_fields_is_the_same_otherwise() -> None:
         with pytest.raises(ValidationError):
             kept.model_validate(bad)
     assert kept.model_json_schema()["properties"]["number"]["description"] == "How much."
+
+
+def test_a_reply_of_values_is_the_one_that_is_checked() -> None:
+    values = {"needed": "a", "extra": "b"}
+    assert Told.of_values(values) == Told.model_validate(values)
+    for wrong in ({}, {"needed": 1}, {"needed": "a", "other": 1}):
+        with pytest.raises(ValidationError):
+            Told.of_values(wrong)
+
+
+def test_an_event_that_tells_is_like_any_other() -> None:
+    told = Told(needed="a")
+    made, checked = NamedEvent.telling("thing", told), NamedEvent(event="thing", data=told)
+    assert made == checked
+    assert made.data is told
+    assert made.model_dump_json() == checked.model_dump_json() == '{"event":"thing","data":{"needed":"a"}}'
+    assert made.model_copy(deep=True) == made
