@@ -145,7 +145,8 @@ class _Exchange:
                 return
             if streaming is not None and getattr(arguments.get("body"), "stream", False):
                 operation = streaming
-                await self._stream(operation, arguments)
+                # In a task of its own: an event wakes that one up, and not all the layers around this.
+                await asyncio.create_task(self._stream(operation, arguments))
             else:
                 await self._plain(operation, arguments)
         except JanError as error:

@@ -314,6 +314,8 @@ class _Limited(HttpToolsProtocol):
         """Answers `error` if an answer can be given at this point, hears nothing more, and closes."""
         self._deaf = True
         cycle = self.cycle
+        if cycle is not None:
+            cast(JoinedWrites, cycle.transport).flush()
         if (answering := self._answering()) and self._part != _BODY:
             # The request before this one is being answered. Its answer comes first, and the connection ends with it.
             cycle.keep_alive = False

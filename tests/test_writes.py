@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from jan_core.writes import JoinedWrites, rounds_of
+from jan_core.writes import MOST, JoinedWrites, rounds_of
 
 HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
 
@@ -47,7 +47,20 @@ async def test_a_head_goes_with_what_follows_it_at_once() -> None:
 
 
 @pytest.mark.anyio
-async def test_what_follows_in_the_same_round_goes_at_its_end_together() -> None:
+async def test_a_head_waits_for_one_round_of_the_loop_only() -> None:
+    transport = Transport()
+    writes = joined(transport)
+    writes.write(HEAD)
+    assert transport.calls == []
+    await asyncio.sleep(0)
+    assert transport.calls == [HEAD]
+    writes.write(b"body")
+    await asyncio.sleep(0)
+    assert transport.calls == [HEAD, b"body"]
+
+
+@pytest.mark.anyio
+async def test_pieces_of_all_connections_are_made_first_and_written_then() -> None:
     first, second = Transport(), Transport()
     for transport in (first, second):
         writes = joined(transport)
@@ -59,14 +72,27 @@ async def test_what_follows_in_the_same_round_goes_at_its_end_together() -> None
 
 
 @pytest.mark.anyio
-async def test_what_comes_in_another_round_goes_at_once() -> None:
+async def test_a_piece_waits_for_one_round_only() -> None:
     transport = Transport()
     writes = joined(transport)
     for piece in (b"a", b"b", b"c"):
         writes.write(piece)
         await asyncio.sleep(0)
-        assert transport.calls[-1] == piece
     assert transport.calls == [b"a", b"b", b"c"]
+
+
+@pytest.mark.anyio
+async def test_many_bytes_do_not_wait() -> None:
+    transport = Transport()
+    writes = joined(transport)
+    piece = b"x" * (MOST // 4)
+    for _ in range(9):
+        writes.write(piece)
+    assert transport.calls == [piece * 4, piece * 4]
+    await asyncio.sleep(0)
+    assert transport.calls == [piece * 4, piece * 4, piece]
+    writes.write(b"y" * MOST)
+    assert len(transport.calls) == 4
 
 
 @pytest.mark.anyio
@@ -75,22 +101,11 @@ async def test_the_end_of_an_answer_goes_at_once_with_all_before_it() -> None:
     writes = joined(transport)
     for piece in (b"a", b"b", b"c", b"0\r\n\r\n"):
         writes.write(piece)
-    assert transport.calls == [b"a", b"bc0\r\n\r\n"]
+    assert transport.calls == [b"abc0\r\n\r\n"]
     other = joined(transport)  # the next answer of the connection
     other.write(b"d")
     other.write(b"0\r\n\r\n")
-    assert transport.calls[2:] == [b"d", b"0\r\n\r\n"]
-
-
-@pytest.mark.anyio
-async def test_a_head_waits_for_one_round_of_the_loop_only() -> None:
-    transport = Transport()
-    writes = joined(transport)
-    writes.write(HEAD)
-    assert transport.calls == []
-    await asyncio.sleep(0)
-    writes.write(b"body")
-    assert transport.calls == [HEAD, b"body"]
+    assert transport.calls[1:] == [b"d0\r\n\r\n"]
 
 
 @pytest.mark.anyio
