@@ -196,7 +196,7 @@ class _Exchange:
         self.watch = Watch(self.receive, self.task)
         self.route.under_way.slow.add(self.watch)
         try:
-            reply = await getattr(self.route.endpoint, operation.name)(**arguments)
+            reply = await self._called(operation, arguments)
         finally:
             self.watch.close()
         await send_json(self.send, 200, reply.__pydantic_serializer__.to_json(reply), operation.headers)
@@ -209,7 +209,7 @@ class _Exchange:
         send, frame = self.send, sse.frame
         async with AsyncExitStack() as stack:
             stack.callback(self.watch.close)
-            events: AsyncIterator[Any] = getattr(self.route.endpoint, operation.name)(**arguments)
+            events: AsyncIterator[Any] = self._called(operation, arguments)
             stack.push_async_callback(events.aclose)  # type: ignore[attr-defined]
             try:
                 chunk = frame(await anext(events))
@@ -223,6 +223,11 @@ class _Exchange:
                 await send({"type": "http.response.body", "body": frame(event), "more_body": True})
         end = sse.DONE_EVENT if self.named else sse.DONE
         await send({"type": "http.response.body", "body": end})
+
+    def _called(self, operation: Operation, arguments: dict[str, Any]) -> Any:
+        method = getattr(self.route.endpoint, operation.name)
+        # By position, as wrappers take them: each layer would have to put them in order.
+        return method(*arguments.values()) if tuple(arguments) == operation.arguments else method(**arguments)
 
     async def _fail(self, error: JanError) -> None:
         if not self.streaming:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from inspect import iscoroutinefunction
 from types import TracebackType
 from typing import Any, cast
@@ -39,7 +40,8 @@ class Proceed:
 
     def __call__(self, *arguments: Any, **named: Any) -> Awaitable[Any]:
         """The next layer's reply, or its iterator of events."""
-        arguments, named = _by_position(self.operation, arguments, named)
+        if named:
+            arguments, named = _by_position(self.operation, arguments, named)
         return self._next(*arguments, **named)
 
 
@@ -47,8 +49,8 @@ def _by_position(
     operation: Operation, given: tuple[Any, ...], named: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Arguments as every wrapper takes them, by position; only those behind one that was left out keep their names."""
-    if not named:
-        return given, named
+    if len(named) == 1 and operation.arguments[len(given) : len(given) + 1] == tuple(named):
+        return (*given, *named.values()), {}
     placed, rest = list(given), dict(named)
     for name in operation.arguments[len(given) :]:
         if name not in rest:
@@ -103,20 +105,15 @@ def wrap(inner: Endpoint, layers: Sequence[Layer]) -> Endpoint:
 
 def _fold(operation: Operation, target: Callable[..., Awaitable[Any]], functions: Sequence[Wrapper]) -> Any:
     for function in reversed(functions):
-        target = _layer(function, Proceed(operation, target))
+        target = partial(function, Proceed(operation, target))
     return Proceed(operation, target)
-
-
-def _layer(function: Wrapper, proceed: Proceed) -> Callable[..., Awaitable[Any]]:
-    def layer(*arguments: Any, **named: Any) -> Awaitable[Any]:
-        return function(proceed, *arguments, **named)
-
-    return layer
 
 
 def _fold_stream(operation: Operation, target: Callable[..., Any], functions: Sequence[Wrapper]) -> Any:
     def opened(*arguments: Any, **named: Any) -> AsyncIterator[Any]:
-        return _through(operation, target, functions, *_by_position(operation, arguments, named))
+        if named:
+            arguments, named = _by_position(operation, arguments, named)
+        return _through(operation, target, functions, arguments, named)
 
     return opened
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from jan_audit_log import spare
 from jan_audit_log.file import LogFile
 from jan_audit_log.settings import Settings
+from jan_audit_log.spare import LARGEST, Spare
 from jan_audit_log.writer import Entry, Writer
 from jan_core.backend import Backend
 from jan_core.errors import InvalidRequest
@@ -57,7 +58,7 @@ class AuditLog(Backend):
         rotate = settings.rotate_mib << 20
         file = LogFile(jan.root, path, fsync=settings.fsync, rotate_bytes=rotate, keep=settings.keep)
         self._writer = Writer(file)
-        self._spare: spare.Spare | None = None
+        self._spare: Spare | None = None
         self._wants_spare = not settings.fsync and spare.is_possible()
         self._open: deque[bytes] = deque()
         self._fresh: list[bytes] = []
@@ -90,7 +91,7 @@ class AuditLog(Backend):
 
     def put(self, line: bytes) -> None:
         """Write a line some milliseconds later."""
-        if not self._collect(line):
+        if not self.collect(line):
             self._hand_over()
             self._writer.add(Entry([line]), MOST)
 
@@ -105,7 +106,7 @@ class AuditLog(Backend):
             Whether it is known to be safe, or, of one that begins something, written; after `wait_seconds` at the
             latest. A line that is not, and does not begin anything, is kept, and written once that works again.
         """
-        if not begins and self._collect(line):
+        if not begins and self.collect(line):
             return True
         loop = asyncio.get_running_loop()
         told: asyncio.Future[bool] = loop.create_future()
@@ -117,12 +118,17 @@ class AuditLog(Backend):
             loop.call_later(self.settings.wait_seconds, self._release)
         return await told
 
-    def _collect(self, line: bytes) -> bool:
-        """Put a line where it outlives this process, to be written with others; False where that is not possible."""
+    def collect(self, line: bytes) -> bool:
+        """Put a line where it outlives this process, to be written with others; False where that is not possible.
+
+        Args:
+            line: one line of JSON, its end included.
+        """
         if len(self._open) >= MOST:
             self._writer.refused += 1
             return True
-        if not self._is_spare() or self._spare is None or not self._spare.add(line):
+        memory = self._spare or self._new_spare()
+        if memory is None or not memory.add(line):
             return False
         self._open.append(line)
         self._fresh.append(line)
@@ -130,14 +136,14 @@ class AuditLog(Backend):
             self._timer = asyncio.get_running_loop().call_later(PAUSE, self._tick)
         return True
 
-    def _is_spare(self) -> bool:
-        """Whether there is memory that outlives this process; made with the first line."""
-        if self._spare is None and self._wants_spare:
+    def _new_spare(self) -> Spare | None:
+        """Memory that outlives this process, made with the first line; None where there is none."""
+        if self._wants_spare:
             try:
-                self._spare = spare.Spare(self.path)
+                self._spare = Spare(self.path)
             except OSError:
                 self._wants_spare = False
-        return self._spare is not None
+        return self._spare
 
     def _hand_over(self) -> None:
         """Give the thread what was collected."""
@@ -155,7 +161,7 @@ class AuditLog(Backend):
             self._open.popleft()
         self._gone += settled - self._settled
         self._settled = settled
-        largest = spare.LARGEST if self._open else 0
+        largest = LARGEST if self._open else 0
         if self._spare is not None and self._spare.size > largest and self._gone > len(self._open):
             self._spare.keep(self._open)
             self._gone = 0

@@ -40,7 +40,8 @@ def _around(log: AuditLog, operation: Operation) -> Wrapper:
 
     async def audit(proceed: Proceed, *arguments: Any, **named: Any) -> Any:
         change = Change(log, described, arguments, named)
-        await change.begin()
+        if log.required:
+            await change.begin()
         try:
             reply = await proceed(*arguments, **named)
         except Exception as error:
@@ -61,7 +62,8 @@ def _around_stream(log: AuditLog, operation: Operation) -> Wrapper:
 
     async def audit(proceed: Proceed, *arguments: Any, **named: Any) -> Any:
         change = Change(log, described, arguments, named)
-        await change.begin()
+        if log.required:
+            await change.begin()
         try:
             return Events(change, await proceed(*arguments, **named))
         except Exception as error:
@@ -93,6 +95,9 @@ class Described:
         self.body = places.get("body")
 
 
+_NO_IDS: Mapping[str, str] = {}
+
+
 class Change:
     """One call of an operation that writes.
 
@@ -112,9 +117,11 @@ class Change:
         self._log = log
         self._described = described
         given = len(arguments)
-        self._ids = {
-            name: str(arguments[place] if place < given else named.get(name, "")) for name, place in described.ids
-        }
+        self._ids = _NO_IDS
+        if described.ids:
+            self._ids = {
+                name: str(arguments[place] if place < given else named.get(name, "")) for name, place in described.ids
+            }
         place = described.body
         body = None if place is None else arguments[place] if place < given else named.get("body")
         self._model = None if body is None else vars(body).get("model")
@@ -123,14 +130,14 @@ class Change:
         self._call = call.current()
 
     async def begin(self) -> None:
-        """Where that is required, tell that the change is about to be made.
+        """Tell that the change is about to be made.
 
         Raises:
             Unavailable: the line could not be written, so that nothing may be changed.
         """
-        if not self._log.required:
-            return
-        line = lines.begun(self._described.name, *self._who(), self._ids)
+        context = self._call
+        who, key = (None, None) if context is None else (context.request_id, context.key_name)
+        line = lines.begun(self._described.name, who, key, self._ids)
         if not await self._log.written(line, begins=True):
             raise Unavailable(
                 "The audit log cannot be written, and without it nothing may be changed here; nothing was. "
@@ -161,7 +168,7 @@ class Change:
             line = self._ended(error.status, error.code or error.type)
         else:
             line = self._ended(500, "internal_error")
-        if line:
+        if line and not self._log.collect(line):
             await self._log.written(line)
 
     def left(self) -> None:
@@ -178,12 +185,9 @@ class Change:
         self._told = True
         model = self._model if isinstance(self._model, str) else None
         seconds = perf_counter() - self._began
-        who, key = self._who()
-        return lines.ended(self._described.name, who, key, self._ids, self._made, model, status, error, seconds)
-
-    def _who(self) -> tuple[str | None, str | None]:
-        context = self._call
-        return (None, None) if context is None else (context.request_id, context.key_name)
+        context, described = self._call, self._described
+        who, key = (None, None) if context is None else (context.request_id, context.key_name)
+        return lines.ended(described.name, who, key, self._ids, self._made, model, status, error, seconds)
 
 
 class Events:

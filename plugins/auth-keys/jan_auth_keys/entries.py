@@ -11,7 +11,7 @@ import re
 import secrets
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from difflib import get_close_matches
 from hmac import compare_digest
@@ -53,6 +53,7 @@ class Key:
 
 
 _NOBODY = Key("", b"", secrets.token_bytes(32), expires=0)
+_NO_SECRET = secrets.token_bytes(43)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,21 @@ class Keys:
 
     by_id: Mapping[bytes, Key]
     faults: tuple[str, ...] = ()
+    _proven: dict[bytes, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     def find(self, token: Token) -> Key | None:
-        """The key that was presented; None where it is none of these. An unknown id costs what a known one does."""
+        """The key that was presented; None where it is none of these. An unknown id costs what a known one does.
+
+        What was hashed once and found right is compared as it is from then on: the hash would take longer than all
+        else that is done with a key. That is forgotten with these keys, as soon as their file has changed.
+        """
         key = self.by_id.get(token.id, _NOBODY)
-        same = compare_digest(digest_of(token), key.digest)
-        return key if same and key is not _NOBODY else None
+        if compare_digest(token.secret, self._proven.get(token.id, _NO_SECRET)):
+            return key
+        if not compare_digest(digest_of(token), key.digest) or key is _NOBODY:
+            return None
+        self._proven[token.id] = token.secret
+        return key
 
 
 def read_keys(raw: bytes) -> Keys:
@@ -109,11 +119,11 @@ def _key(name: str, entry: Any) -> Key:
         raise ValueError("a name has letters, digits and . _ @ + -, up to 64 of them, and begins with one of the first")
     if not isinstance(entry, dict):
         raise ValueError(f"it is no table; write [keys.{name}]")
-    for field in entry:
-        if field not in _FIELDS:
-            close = get_close_matches(field, _FIELDS, 1)
+    for given in entry:
+        if given not in _FIELDS:
+            close = get_close_matches(given, _FIELDS, 1)
             hint = f", did you mean {close[0]!r}?" if close else f"; there are {', '.join(_FIELDS)}"
-            raise ValueError(f"it has no field {field[:100]!r}{hint}")
+            raise ValueError(f"it has no field {given[:100]!r}{hint}")
     id = _text(entry, "id", ID, "the 12 letters and digits between `jan_` and the next `_`")
     digest = _text(entry, "hash", _HASH, "64 hexadecimal digits, as `jan keys add` wrote them")
     scopes = None

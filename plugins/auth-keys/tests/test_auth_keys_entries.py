@@ -41,10 +41,27 @@ def test_an_unknown_id_is_hashed_and_compared_as_a_known_one(monkeypatch: pytest
     monkeypatch.setattr(entries, "digest_of", digesting)
     monkeypatch.setattr(entries, "compare_digest", comparing)
     keys = keys_of()
-    for token in (TOKEN, Token(TOKEN.id, b"t" * 43), Token(b"z" * 12, TOKEN.secret)):
+    wrong = (Token(TOKEN.id, b"t" * 43), Token(b"z" * 12, TOKEN.secret))
+    for token in (*wrong, TOKEN, *wrong):
         done.clear()
-        keys.find(token)
-        assert done == [("digest", 43), ("compare", 32)]
+        assert (keys.find(token) is not None) is (token is TOKEN)
+        assert done == [("compare", 43), ("digest", 43), ("compare", 32)]
+
+
+def test_a_key_that_was_found_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys, digest = keys_of(), digest_of
+    done: list[Token] = []
+
+    def digesting(token: Token) -> bytes:
+        done.append(token)
+        return digest(token)
+
+    monkeypatch.setattr(entries, "digest_of", digesting)
+    found = keys.find(TOKEN)
+    assert found is keys.find(Token(TOKEN.id, bytes(bytearray(TOKEN.secret)))) is not None
+    assert done == [TOKEN]
+    assert keys.find(Token(b"z" * 12, TOKEN.secret)) is None
+    assert TOKEN.secret.decode() not in repr(keys)
 
 
 def test_nobody_is_found_by_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
