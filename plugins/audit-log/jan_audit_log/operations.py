@@ -51,7 +51,9 @@ def _around(log: AuditLog, operation: Operation) -> Wrapper:
             change.left()
             raise
         change.look(reply)
-        await change.end()
+        line = change.ended(200, None)
+        if line and not log.collect(line):
+            await log.written(line)
         return reply
 
     return audit
@@ -163,23 +165,28 @@ class Change:
             error: what it raised; None where it was done.
         """
         if error is None:
-            line = self._ended(200, None)
+            line = self.ended(200, None)
         elif isinstance(error, JanError):
-            line = self._ended(error.status, error.code or error.type)
+            line = self.ended(error.status, error.code or error.type)
         else:
-            line = self._ended(500, "internal_error")
+            line = self.ended(500, "internal_error")
         if line and not self._log.collect(line):
             await self._log.written(line)
 
     def left(self) -> None:
         """Tell that it was broken off, as its client went away or the server stops; nobody is left to wait."""
         stopping = self._log.jan.under_way.stopping
-        line = self._ended(503, "stopping") if stopping else self._ended(CLIENT_LEFT, "client_left")
+        line = self.ended(503, "stopping") if stopping else self.ended(CLIENT_LEFT, "client_left")
         if line:
             self._log.put(line)
 
-    def _ended(self, status: int, error: str | None) -> bytes:
-        """The line; empty where it was told before."""
+    def ended(self, status: int, error: str | None) -> bytes:
+        """The line that tells how it ended; empty where it was told before.
+
+        Args:
+            status: the HTTP status.
+            error: the error's code.
+        """
         if self._told:
             return b""
         self._told = True

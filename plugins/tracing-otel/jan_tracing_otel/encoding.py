@@ -20,11 +20,10 @@ _time = struct.Struct("<BQ").pack
 _double = struct.Struct("<d").pack
 SCOPE = "jan_tracing_otel"
 """The name of the instrumentation in the traces."""
-_LONG = 124
-"""Name and text of an attribute that together are shorter take less than 128 bytes, so that each length is one byte."""
+_SHORT = 128
+"""Text below this many bytes is written behind what stands before all text of its length."""
 _ALONE = b"\x0a\x10%b\x12\x08%b"
 _WITH_PARENT = b"\x0a\x10%b\x12\x08%b\x22\x08%b"
-_KINDS = [bytes((0x30, kind)) for kind in range(3)]
 
 
 class Encoding(Protocol):
@@ -68,8 +67,9 @@ def _key(name: str) -> bytes:
 
 
 @lru_cache(256)
-def _name(text: str) -> bytes:
-    return _field(5, text.encode("utf-8", "replace"))
+def _named(name: str, kind: int) -> bytes:
+    """The fields `name` and `kind` of a span."""
+    return _field(5, name.encode("utf-8", "replace")) + bytes((0x30, kind))
 
 
 def _value(value: Any) -> bytes:
@@ -96,8 +96,11 @@ def _number(name: str, value: int) -> bytes:
     return _attributes(9, [(name, value)])
 
 
-_HEADS = [bytes((0x4A, size + 4)) for size in range(_LONG)]
-"""How an attribute begins, by the length of its name and its text."""
+@lru_cache(4096)
+def _before(name: str, size: int) -> bytes:
+    """What stands before the text of an attribute: its name, and the lengths that follow from the text's, in bytes."""
+    whole = _field(9, _key(name) + _field(2, _field(1, bytes(size))))
+    return whole[: len(whole) - size]
 
 
 class Protobuf:
@@ -120,30 +123,29 @@ class Protobuf:
 
     def span(self, span: Span) -> bytes:
         """See `Encoding`."""
-        parent, times = span.parent_id, _times(0x39, span.began, 0x41, span.ended)
+        parent = span.parent_id
         ids = span.trace_id, span.span_id
         head = _WITH_PARENT % (*ids, parent) if parent else _ALONE % ids
-        parts = [head, _name(span.name), _KINDS[span.kind], times, span.common]
+        named = _named(span.name, span.kind)
+        parts = [b"", head, named, _times(0x39, span.began, 0x41, span.ended), span.common]
         if span.state:
             parts.append(_field(3, span.state.encode()))
         for key, value in span.attributes.items():
             if type(value) is int:
                 parts.append(_number(key, value))
-                continue
-            named = _key(key)
-            size = len(value) if type(value) is str and value.isascii() else _LONG
-            if len(named) + size < _LONG:
-                # The same as below, in one go: most attributes come this way.
-                parts.append(b"%b%b\x12%c\x0a%c%b" % (_HEADS[len(named) + size], named, size + 2, size, value.encode()))
+            elif type(value) is str and value.isascii() and (size := len(value)) < _SHORT:
+                parts.append(_before(key, size) + value.encode())
             else:
-                parts.append(_field(9, named + _field(2, _value(value))))
+                parts.append(_field(9, _key(key) + _field(2, _value(value))))
         for event in span.events or ():
             told = _time(0x09, event[1]) + _field(2, event[0].encode()) + _attributes(3, event[2])
             parts.append(_field(11, told))
         if span.failed:
             message = _field(2, span.message.encode("utf-8", "replace")) if span.message else b""
             parts.append(_field(15, message + bytes((0x18, _ERROR))))
-        return _field(2, b"".join(parts))
+        size = sum(map(len, parts))
+        parts[0] = b"\x12%c%c" % (size & 0x7F | 0x80, size >> 7) if 0x80 <= size < 0x4000 else b"\x12" + _varint(size)
+        return b"".join(parts)
 
     def batch(self, spans: Sequence[bytes]) -> bytes:
         """See `Encoding`."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import random
 import re
-import time
 from collections.abc import Callable
 from contextvars import ContextVar
+from time import time_ns
 from typing import Any, Final
 
 INTERNAL: Final = 1
@@ -20,11 +20,17 @@ SERVER: Final = 2
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 _STATE_BYTES = 512
 _bits = random.SystemRandom().getrandbits(64)
-_random = random.Random(_bits)  # ids must differ, not be secret; the system's own source costs a call each
+_getrandbits = random.Random(_bits).getrandbits  # ids must differ, not be secret; the system's source costs a call each
 
 
 class Span:
     """One span, under way or over.
+
+    Args:
+        kind: `INTERNAL` or `SERVER`.
+        parent: the span that it is below; where there is none, a trace begins here.
+        name: what it is called.
+        common: attributes, encoded already.
 
     Attributes:
         trace_id: 16 bytes.
@@ -65,21 +71,27 @@ class Span:
         "trace_id",
     )
 
-    def __init__(self, kind: int, trace_id: bytes, parent_id: bytes = b"", state: str = "") -> None:
-        self.trace_id = trace_id
-        self.span_id = new_span_id()
-        self.parent_id = parent_id
-        self.state = state
+    def __init__(self, kind: int, parent: Span | None = None, name: str = "", common: bytes = b"") -> None:
+        self.span_id: bytes = (_getrandbits(64) or 1).to_bytes(8, "big")
+        if parent is None:
+            self.trace_id: bytes = (_getrandbits(128) or 1).to_bytes(16, "big")
+            self.parent_id = b""
+            self.state = ""
+            self.server: tuple[str, int] | None = None
+        else:
+            self.trace_id = parent.trace_id
+            self.parent_id = parent.span_id
+            self.state = parent.state
+            self.server = parent.server
         self.kind = kind
-        self.name = ""
-        self.began = time.time_ns()
+        self.name = name
+        self.began = time_ns()
         self.ended = 0
         self.attributes: dict[str, Any] = {}
-        self.common = b""
+        self.common = common
         self.events: list[tuple[str, int, tuple[tuple[str, Any], ...]]] | None = None
         self.failed = False
         self.message = ""
-        self.server: tuple[str, int] | None = None
         self.late: Callable[[Span], None] | None = None
         self.kind_of: tuple[Any, ...] = ()
 
@@ -87,7 +99,7 @@ class Span:
         """Note that something happened now."""
         if self.events is None:
             self.events = []
-        self.events.append((name, time.time_ns(), attributes))
+        self.events.append((name, time_ns(), attributes))
 
 
 class Unsampled:
@@ -98,16 +110,6 @@ UNSAMPLED: Final = Unsampled()
 
 current: ContextVar[Span | Unsampled | None] = ContextVar("jan_tracing_otel_span", default=None)
 """The span under way; None where a trace would begin."""
-
-
-def new_trace_id() -> bytes:
-    """16 random bytes, not all 0."""
-    return (_random.getrandbits(128) or 1).to_bytes(16, "big")
-
-
-def new_span_id() -> bytes:
-    """8 random bytes, not all 0."""
-    return (_random.getrandbits(64) or 1).to_bytes(8, "big")
 
 
 def read_traceparent(header: bytes) -> tuple[bytes, bytes, bool] | None:

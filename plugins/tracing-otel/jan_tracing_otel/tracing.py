@@ -6,7 +6,6 @@ import asyncio
 import os
 import platform
 import secrets
-import time
 from contextlib import suppress
 from importlib.metadata import version
 from types import TracebackType
@@ -38,6 +37,7 @@ class Tracing(Backend):
         follow: whether a trace that comes with a request is kept as that request says.
         encoding: how spans are written.
         sender: where they wait.
+        add: takes a span that has ended, and is not changed any more.
     """
 
     name: ClassVar[str] = "tracing-otel"
@@ -88,7 +88,7 @@ class Tracing(Backend):
             spans=settings.queue_spans,
             size=settings.queue_mib * MIB,
         )
-        self._add = self.sender.add
+        self.add = self.sender.add
 
     @property
     def routes(self) -> Routes | None:
@@ -108,11 +108,6 @@ class Tracing(Backend):
     def keeps(self, trace_id: bytes) -> bool:
         """Whether a trace that begins here is kept; other servers with the same share decide the same."""
         return int.from_bytes(trace_id[8:], "big") < self._bound
-
-    def end(self, span: Span) -> None:
-        """Take a span that is over, and must not be changed any more."""
-        span.ended = time.time_ns()
-        self._add(span)
 
     async def __aenter__(self) -> Self:
         if self.on:

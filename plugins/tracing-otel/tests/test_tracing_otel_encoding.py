@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 from jan_tracing_otel.encoding import SCOPE, Encoding, Json, Plain, Protobuf
-from jan_tracing_otel.spans import INTERNAL, SERVER, Span, new_span_id, new_trace_id
+from jan_tracing_otel.spans import INTERNAL, SERVER, Span
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 RESOURCE = {"service.name": "jan", "process.pid": 7}
@@ -23,8 +23,8 @@ ATTRIBUTES = some.dictionaries(some.text(min_size=1, max_size=60), VALUES, max_s
 
 
 def a_span(**fields: Any) -> Span:
-    span = Span(fields.pop("kind", INTERNAL), new_trace_id(), fields.pop("parent_id", b""), fields.pop("state", ""))
-    span.name, span.ended = "a name", span.began + 1
+    span = Span(fields.pop("kind", INTERNAL), name="a name")
+    span.ended = span.began + 1
     for name, value in fields.items():
         setattr(span, name, value)
     return span
@@ -48,7 +48,7 @@ def value_of(value: Any) -> Any:
 
 
 def test_protobuf_holds_everything_that_a_span_has() -> None:
-    parent = new_span_id()
+    parent = Span(SERVER).span_id
     span = a_span(kind=SERVER, parent_id=parent, state="a=1", failed=True, message="so \u00e4h")
     span.event("first", ("x", 1))
     span.event("second")

@@ -251,7 +251,7 @@ async def test_a_strange_reply_costs_attributes_and_no_request(
 ) -> None:
     class Strange(NotesInMemory):
         async def create(self, body: Any) -> Any:
-            return SimpleNamespace(choices=7)
+            return SimpleNamespace(choices=7, usage=SimpleNamespace())
 
     modules = {"notes-strange": part(monkeypatch, "notes-strange", provide_notes=lambda: Strange())}
     async with traced(modules=modules, **NOTES) as jan:
