@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jan_core import call
 from jan_tracing_otel.content import Answer, asked, field, says
 from jan_tracing_otel.requests import COMMON
-from jan_tracing_otel.sending import log
+from jan_tracing_otel.sending import SLICE, log
 from jan_tracing_otel.spans import Span
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Kind:
         self._operation = OPERATIONS.get(self.name, self.name)
         self._stream = operation.stream
         self._encoding = tracing.encoding
-        self._add = tracing.add
+        self._fresh, self._write = tracing.sender.fresh, tracing.sender.write
         self._late = self._describe
         self._common = lru_cache(COMMON)(self._make_common)
         self._told = False
@@ -149,7 +149,9 @@ class Kind:
         except Exception as error:
             self.puzzled(error)
         span.ended = time_ns()
-        self._add(span)
+        self._fresh.append(span)
+        if len(self._fresh) >= SLICE:
+            self._write()
 
     def puzzled(self, error: Exception) -> None:
         """Say once that requests or replies of this operation are of another make than any that is known."""

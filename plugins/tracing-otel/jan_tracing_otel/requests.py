@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jan_core import call
 from jan_core.requests import CLIENT_LEFT
+from jan_tracing_otel.sending import SLICE
 from jan_tracing_otel.spans import (
     SERVER,
     UNSAMPLED,
@@ -46,7 +47,7 @@ class TracedRequests:
         self.app = app
         self.tracing = tracing
         self._all = tracing.sample >= 1
-        self._add = tracing.add
+        self._fresh, self._write = tracing.sender.fresh, tracing.sender.write
         self._late = self._name
         self._common = lru_cache(COMMON)(self._make_common)
 
@@ -123,7 +124,9 @@ class TracedRequests:
                 if context.key_name is not None:
                     told["enduser.id"] = context.key_name
             span.ended = time_ns()
-            self._add(span)
+            self._fresh.append(span)
+            if len(self._fresh) >= SLICE:
+                self._write()
 
     def _name(self, span: Span) -> None:
         span.name, span.common = self._common(*span.kind_of)

@@ -67,6 +67,11 @@ class Sender:
         flush_seconds: longest time that a span waits for others.
         spans: most spans that wait.
         size: most bytes of them.
+
+    Attributes:
+        fresh: spans that have ended, and do not change any more. Whoever adds the `SLICE`th calls `write`; a function
+            for adding one would cost more than what it does.
+        lost: spans that could not be kept or sent.
     """
 
     def __init__(
@@ -86,7 +91,7 @@ class Sender:
         self._flush = flush_seconds
         self._most = spans
         self._most_bytes = size
-        self._fresh: deque[Span] = deque()
+        self.fresh: deque[Span] = deque()
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
         self._turn = threading.Lock()
@@ -99,30 +104,23 @@ class Sender:
         self._thread: threading.Thread | None = None
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._fresh)
+        return len(self._waiting) + len(self.fresh)
 
     def start(self) -> None:
         """Start the thread. What was added before waits for it."""
         self._thread = threading.Thread(target=self._run, name="jan-tracing", daemon=True)
         self._thread.start()
 
-    def add(self, span: Span) -> None:
-        """Put a span, which does not change any more, among those that wait; it is lost where there is no room."""
-        fresh = self._fresh
-        count = len(fresh) + 1
-        if len(self._waiting) + count > self._most:
-            self.lost += 1
-            return
-        fresh.append(span)
-        if count >= SLICE:
-            self._write()
-
-    def _write(self) -> None:
-        """Encode the spans that are not yet."""
+    def write(self) -> None:
+        """Encode the fresh spans; those are lost for which there is no room."""
         with self._turn:
-            while self._fresh:
+            while self.fresh:
+                span = self.fresh.popleft()
+                if len(self._waiting) >= self._most:
+                    self.lost += 1
+                    continue
                 try:
-                    written = self._encode(self._fresh.popleft())
+                    written = self._encode(span)
                 except Exception as error:
                     self.lost += 1
                     self._warn(f"A span cannot be written: {type(error).__name__}.")
@@ -161,7 +159,7 @@ class Sender:
 
     def _send_all(self, destination: Destination) -> None:
         """Send until nothing waits; where that fails, wait, and leave the rest for the next time."""
-        self._write()
+        self.write()
         while self._waiting:
             batch = self._next()
             try:

@@ -37,7 +37,6 @@ class Tracing(Backend):
         follow: whether a trace that comes with a request is kept as that request says.
         encoding: how spans are written.
         sender: where they wait.
-        add: takes a span that has ended, and is not changed any more.
     """
 
     name: ClassVar[str] = "tracing-otel"
@@ -88,7 +87,6 @@ class Tracing(Backend):
             spans=settings.queue_spans,
             size=settings.queue_mib * MIB,
         )
-        self.add = self.sender.add
 
     @property
     def routes(self) -> Routes | None:

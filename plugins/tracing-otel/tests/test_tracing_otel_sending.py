@@ -53,6 +53,12 @@ def sender(fake: Fake, flush_seconds: float = 0.01, spans: int = 4096, size: int
     return Sender(lambda: fake, written, "there", flush_seconds=flush_seconds, spans=spans, size=size)
 
 
+def add(made: Sender, span: Span) -> None:
+    made.fresh.append(span)
+    if len(made.fresh) >= SLICE:
+        made.write()
+
+
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
 
@@ -61,7 +67,7 @@ def test_what_waits_is_sent_together_in_order_and_the_rest_at_the_end() -> None:
     fake = Fake(None)
     made = sender(fake, flush_seconds=3600)
     for number in range(3):
-        made.add(a_span(str(number)))
+        add(made, a_span(str(number)))
     made.start()
     assert fake.batches == []
     made.stop().result(30)
@@ -74,7 +80,7 @@ def test_enough_spans_are_sent_without_waiting() -> None:
     made = sender(fake, flush_seconds=3600)
     made.start()
     for _ in range(BATCH_SPANS):
-        made.add(a_span("x"))
+        add(made, a_span("x"))
     fake.wait(1)
     made.stop().result(30)
     assert [len(batch) for batch in fake.batches] == [BATCH_SPANS]
@@ -86,7 +92,7 @@ def test_a_queue_smaller_than_a_batch_is_sent_before_it_is_full(spans: int) -> N
     made = sender(fake, flush_seconds=3600, spans=spans)
     made.start()
     for _ in range(spans // SLICE * SLICE):
-        made.add(a_span("x"))
+        add(made, a_span("x"))
     fake.wait(1)
     made.stop().result(30)
     assert made.lost == 0
@@ -96,7 +102,7 @@ def test_a_span_goes_after_a_while() -> None:
     fake = Fake(None)
     made = sender(fake)
     made.start()
-    made.add(a_span("x"))
+    add(made, a_span("x"))
     fake.wait(1)
     made.stop().result(30)
 
@@ -107,7 +113,7 @@ def test_a_destination_that_is_down_is_named_once_and_gets_everything_when_it_is
     fake = Fake(Later("no connection", 0.01), Later("no connection", 0.01), Later("no connection", 0.01), None)
     made = sender(fake)
     for number in range(5):
-        made.add(a_span(str(number)))
+        add(made, a_span(str(number)))
     made.start()
     fake.wait(4)
     made.stop().result(30)
@@ -121,11 +127,12 @@ def test_a_destination_that_is_down_is_named_once_and_gets_everything_when_it_is
 def test_what_there_is_no_room_for_is_lost_and_counted() -> None:
     made = sender(Fake(None), spans=3)
     for _ in range(5):
-        made.add(a_span("x"))
+        add(made, a_span("x"))
+    made.write()
     assert (len(made), made.lost) == (3, 2)
     small = sender(Fake(None), size=10)
     for _ in range(SLICE):
-        small.add(a_span("1234"))
+        add(small, a_span("1234"))
     assert (len(small), small.lost) == (2, SLICE - 2)
 
 
@@ -134,7 +141,7 @@ def test_room_is_there_again_after_sending() -> None:
     made = sender(fake, size=10)
     made.start()
     for number in range(1, 6):
-        made.add(a_span("12345678"))
+        add(made, a_span("12345678"))
         fake.wait(number)
     made.stop().result(30)
     assert made.lost == 0
@@ -145,7 +152,7 @@ def test_what_is_refused_is_not_sent_again(caplog: pytest.LogCaptureFixture) -> 
     made = sender(fake)
     made.start()
     for tried in range(1, 4):
-        made.add(a_span(str(tried)))
+        add(made, a_span(str(tried)))
         fake.wait(tried)
     made.stop().result(30)
     assert fake.batches == [[b"3"]]
@@ -158,7 +165,7 @@ def test_what_is_refused_is_not_sent_again(caplog: pytest.LogCaptureFixture) -> 
 def test_a_stop_waits_for_no_pause() -> None:
     fake = Fake(Later("down", 3600))
     made = sender(fake)
-    made.add(a_span("x"))
+    add(made, a_span("x"))
     made.start()
     fake.wait(1)
     made.stop().result(30)
@@ -176,7 +183,7 @@ def test_batches_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Fake(None)
     made = sender(fake, flush_seconds=3600)
     for name in ("12345", "12345", "1", "123456789012"):
-        made.add(a_span(name))
+        add(made, a_span(name))
     made.start()
     made.stop().result(30)
     assert fake.batches == [[b"12345", b"12345"], [b"1"], [b"123456789012"]]
@@ -206,11 +213,11 @@ def test_spans_are_encoded_many_at_once_and_one_that_cannot_be_is_lost_alone(
     fake = Fake(None)
     made = Sender(lambda: fake, picky, "there", flush_seconds=3600, spans=1000, size=1 << 20)
     for _ in range(SLICE - 1):
-        made.add(a_span("a"))
+        add(made, a_span("a"))
     assert threads == []
-    made.add(a_span("bad"))
+    add(made, a_span("bad"))
     assert threads == [threading.current_thread()] * SLICE
-    made.add(a_span("b"))
+    add(made, a_span("b"))
     made.start()
     made.stop().result(30)
     assert fake.batches == [[b"a"] * (SLICE - 1) + [b"b"]]
