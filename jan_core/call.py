@@ -23,6 +23,8 @@ class Call:
         prompt_tokens: tokens read, set by the engine when it knows.
         completion_tokens: tokens written, set by the engine when it knows, also where the client left early.
         depth: how many own runs of assistants it was asked from within, each inside the other.
+        status: the HTTP status of the reply; 0 until it has begun. A layer around the app reads it when the app has
+            returned, which costs less than watching what is sent.
         on_begun: called when an engine begins with what was asked, which waited for it until then; None where nobody
             wants to know.
     """
@@ -34,6 +36,7 @@ class Call:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     depth: int = 0
+    status: int = 0
     on_begun: Callable[[], None] | None = None
 
 

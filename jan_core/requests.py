@@ -73,24 +73,21 @@ class RequestLog:
         state = scope.setdefault("state", {})
         state["request_id"] = context.request_id
         header = (b"x-request-id", context.request_id.encode())
-        status = CLIENT_LEFT
 
         def send_with_id(message: Message) -> Awaitable[None]:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                context.status = message["status"]
                 message["headers"] = [*message.get("headers", ()), header]
             return send(message)
 
         try:
             await self.app(scope, receive, send_with_id)
         except Exception:
-            if status == CLIENT_LEFT:  # nothing was sent, so the server answers with a bare 500
-                status = 500
+            context.status = context.status or 500  # nothing was sent, so the server answers with a bare 500
             raise
         finally:
             if self.enabled:
-                self.write(_line(scope, context, status, began, state))
+                self.write(_line(scope, context, context.status or CLIENT_LEFT, began, state))
 
     def refused(self, error: JanError, request_id: str) -> None:
         """Write the line of a request that was refused before it was one: too large, too slow, or no HTTP."""

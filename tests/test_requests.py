@@ -12,7 +12,7 @@ from jan_core.asgi import create_app
 from jan_core.inprocess import AppTransport, client
 from jan_core.requests import CLIENT_LEFT, Lines, RequestLog, Slow, UnderWay, Watch
 from jan_core.testing.wired import wired
-from tests.parts import chat_body, plugins, until
+from tests.parts import chat_body, part, plugins, until
 
 URL = "chat/completions"
 SECRET = "my-private-words"
@@ -287,3 +287,27 @@ async def test_whatever_a_client_calls_its_model_the_line_is_one_and_is_json(
     (line,) = capsys.readouterr().err.splitlines()
     assert "\x1b" not in line
     assert (json.loads(line)["model"], json.loads(line)["status"]) == (name, 404)
+
+
+@pytest.mark.anyio
+async def test_a_layer_around_the_app_reads_how_a_request_was_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def reading(app: Any) -> Any:
+        async def around(scope: Any, receive: Any, send: Any) -> None:
+            context = call.current()
+            assert context is not None
+            before = context.status
+            await app(scope, receive, send)
+            seen.append((before, context.status))
+
+        return around
+
+    reader = part(monkeypatch, "reader", asgi_wrapper=lambda settings, jan: reading)
+    async with wired(tmp_path, plugins={"reader": reader}) as jan, client(jan) as http:
+        for path, body in ((URL, chat_body({"say": ["a"]})), (URL, {}), ("nothing", {})):
+            await http.post(path, json=body)
+        await http.post(URL, json=chat_body({"say": ["a"]}, stream=True))
+    assert seen == [(0, 200), (0, 400), (0, 404), (0, 200)]

@@ -27,10 +27,10 @@ from tests.benchmarks.common import Bench, Pairs, Row, shown
 from tests.benchmarks.processes import Server, reference, serving
 
 ABOUT = "each plugin alone, against none, on a plain answer of a model and on a stream"
-PAIRS = 30
+PAIRS = 10
 BLOCK = 64
 """Requests of each side that are asked before it is the other's turn."""
-BLOCKS = 8
+BLOCKS = 32
 """Blocks of each side in a pair: as many requests as a plugin that sends what it noted needs for a whole batch."""
 MOST = 40
 """Microseconds that a plugin may add to a request."""

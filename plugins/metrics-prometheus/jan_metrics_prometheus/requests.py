@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from jan_core import call
 from jan_core.requests import CLIENT_LEFT
 from jan_metrics_prometheus.measured import OTHER, Measured
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Those that have numbers of their own: a client may send any word."""
@@ -36,24 +37,18 @@ class Requests:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        status = CLIENT_LEFT
-
-        async def noting(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        context = call.current()
+        unanswered = CLIENT_LEFT
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, send)
         except Exception:
-            if status == CLIENT_LEFT:  # nothing was sent, so the server answers with a bare 500
-                status = 500
+            unanswered = 500  # nothing was sent, so the server answers with a bare 500
             raise
         finally:
             took = time.perf_counter() - began
             state = scope.get("state") or {}
             route = str(state.get("route") or getattr(scope.get("route"), "path", OTHER))
             method = scope["method"] if scope["method"] in METHODS else OTHER
-            self._measured.requests.add((route, method, str(state.get("status", status))))
+            status = state.get("status") or (context.status if context is not None else 0) or unanswered
+            self._measured.requests.add((route, method, str(status)))
             self._measured.durations.of((route, method)).add(took)

@@ -15,15 +15,16 @@ from typing import Any, Protocol
 from jan_tracing_otel.spans import Span
 
 _ERROR = 2
-_times = struct.Struct("<BQBQ").pack
+_fixed = struct.Struct("<2s16s2s8sBQBQ").pack
+_fixed_below = struct.Struct("<2s16s2s8s2s8sBQBQ").pack
+_TRACE, _SPAN, _ABOVE = b"\x0a\x10", b"\x12\x08", b"\x22\x08"
+"""What stands before the ids of the trace, of the span, and of the span above it."""
 _time = struct.Struct("<BQ").pack
 _double = struct.Struct("<d").pack
 SCOPE = "jan_tracing_otel"
 """The name of the instrumentation in the traces."""
 _SHORT = 128
 """Text below this many bytes is written behind what stands before all text of its length."""
-_ALONE = b"\x0a\x10%b\x12\x08%b"
-_WITH_PARENT = b"\x0a\x10%b\x12\x08%b\x22\x08%b"
 
 
 class Encoding(Protocol):
@@ -91,12 +92,6 @@ def _attributes(number: int, pairs: Iterable[tuple[str, Any]]) -> bytes:
 
 
 @lru_cache(4096)
-def _number(name: str, value: int) -> bytes:
-    """An attribute with a number; those of tokens and of states are the same again and again."""
-    return _attributes(9, [(name, value)])
-
-
-@lru_cache(4096)
 def _before(name: str, size: int) -> bytes:
     """What stands before the text of an attribute: its name, and the lengths that follow from the text's, in bytes."""
     whole = _field(9, _key(name) + _field(2, _field(1, bytes(size))))
@@ -123,29 +118,31 @@ class Protobuf:
 
     def span(self, span: Span) -> bytes:
         """See `Encoding`."""
-        parent = span.parent_id
-        ids = span.trace_id, span.span_id
-        head = _WITH_PARENT % (*ids, parent) if parent else _ALONE % ids
-        named = _named(span.name, span.kind)
-        parts = [b"", head, named, _times(0x39, span.began, 0x41, span.ended), span.common]
-        if span.state:
-            parts.append(_field(3, span.state.encode()))
+        began, ended, above = span.began, span.ended, span.parent_id
+        if above:
+            fixed = _fixed_below(_TRACE, span.trace_id, _SPAN, span.span_id, _ABOVE, above, 0x39, began, 0x41, ended)
+        else:
+            fixed = _fixed(_TRACE, span.trace_id, _SPAN, span.span_id, 0x39, began, 0x41, ended)
+        parts = [fixed, _named(span.name, span.kind), *span.common]
         for key, value in span.attributes.items():
-            if type(value) is int:
-                parts.append(_number(key, value))
-            elif type(value) is str and value.isascii() and (size := len(value)) < _SHORT:
-                parts.append(_before(key, size) + value.encode())
+            if type(value) is str and value.isascii() and (size := len(value)) < _SHORT:
+                parts += _before(key, size), value.encode()
             else:
                 parts.append(_field(9, _key(key) + _field(2, _value(value))))
-        for event in span.events or ():
-            told = _time(0x09, event[1]) + _field(2, event[0].encode()) + _attributes(3, event[2])
-            parts.append(_field(11, told))
+        if span.state:
+            parts.append(_field(3, span.state.encode()))
+        if span.events is not None:
+            for event in span.events:
+                told = _time(0x09, event[1]) + _field(2, event[0].encode()) + _attributes(3, event[2])
+                parts.append(_field(11, told))
         if span.failed:
             message = _field(2, span.message.encode("utf-8", "replace")) if span.message else b""
             parts.append(_field(15, message + bytes((0x18, _ERROR))))
-        size = sum(map(len, parts))
-        parts[0] = b"\x12%c%c" % (size & 0x7F | 0x80, size >> 7) if 0x80 <= size < 0x4000 else b"\x12" + _varint(size)
-        return b"".join(parts)
+        whole = b"".join(parts)
+        size = len(whole)
+        if 0x80 <= size < 0x4000:
+            return b"\x12%c%c%b" % (size & 0x7F | 0x80, size >> 7, whole)
+        return b"\x12%b%b" % (_varint(size), whole)
 
     def batch(self, spans: Sequence[bytes]) -> bytes:
         """See `Encoding`."""
@@ -195,7 +192,7 @@ class Json:
             ]
         if span.failed:
             told["status"] = {"code": _ERROR} | ({"message": span.message} if span.message else {})
-        attributes = b", ".join(filter(None, (span.common, self.attributes(span.attributes.items()))))
+        attributes = b", ".join(filter(None, (*span.common, self.attributes(span.attributes.items()))))
         return json.dumps(told).encode()[:-1] + b', "attributes": [' + attributes + b"]}"
 
     def batch(self, spans: Sequence[bytes]) -> bytes:
@@ -226,7 +223,7 @@ class Plain:
             told["failed"] = span.message or True
         for name, at, attributes in span.events or ():
             told[name] = {"ms": round((at - span.began) / 1e6, 3), **dict(attributes)}
-        parts = (json.dumps(told).encode()[1:-1], span.common, self.attributes(span.attributes.items()))
+        parts = (json.dumps(told).encode()[1:-1], *span.common, self.attributes(span.attributes.items()))
         return b"{" + b", ".join(filter(None, parts)) + b"}\n"
 
     def batch(self, spans: Sequence[bytes]) -> bytes:

@@ -6,7 +6,8 @@ the names stand here, in one place, and not in a library that changes them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from time import time_ns
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,9 @@ _DETAILS = (
 )
 """What a usage says besides, and the attributes for it."""
 _NOTHING: Mapping[str, Any] = {}
+_NO_FIELDS: Set[str] = frozenset()
+_NOWHERE: int = sys.maxsize
+"""The place of an argument that an operation does not have: behind all others."""
 _FORMATS = {"text": "text", "json_object": "json", "json_schema": "json"}
 
 
@@ -70,23 +74,22 @@ class Kind:
         self.name = operation.qualified
         self.content = tracing.content
         self._head = (("jan.endpoint", operation.endpoint.name), ("jan.operation", operation.name))
-        self.attributes = tracing.encoding.attributes(self._head)
-        self._body = operation.arguments.index("body") if "body" in operation.arguments else None
-        self._thread = operation.arguments.index("thread_id") if "thread_id" in operation.arguments else None
+        self.attributes = (tracing.encoding.attributes(self._head),)
+        self._body = _place("body", operation)
+        self._thread = _place("thread_id", operation)
         self._known = self.name in OPERATIONS
         self._operation = OPERATIONS.get(self.name, self.name)
         self._stream = operation.stream
         self._encoding = tracing.encoding
         self._fresh, self._write = tracing.sender.fresh, tracing.sender.write
-        self._late = self._describe
+        self._late, self._late_of_model = self._name, self._describe
         self._common = lru_cache(COMMON)(self._make_common)
+        self._counted = lru_cache(4 * COMMON)(self._make_counted)
         self._told = False
 
     def asks(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> bool:
         """Whether what the operation is called with names a model."""
         place = self._body
-        if place is None:
-            return False
         body = arguments[place] if place < len(arguments) else named.get("body")
         return isinstance(getattr(body, "__dict__", _NOTHING).get("model"), str)
 
@@ -110,42 +113,38 @@ class Kind:
             told: the reply's fields; none where there is no reply.
             pieces: the reply that came in pieces, if one did.
         """
+        span.late = self._late
         try:
-            if (place := self._thread) is not None:
+            if (place := self._thread) != _NOWHERE:
                 thread_id = arguments[place] if place < len(arguments) else named.get("thread_id")
                 if thread_id is not None:
                     span.attributes["gen_ai.conversation.id"] = thread_id
-            told = told if pieces is None else pieces.told
-            place, usage = self._body, told.get("usage")
-            body = None if place is None else arguments[place] if place < len(arguments) else named.get("body")
-            given = getattr(body, "__dict__", _NOTHING)
-            model = given.get("model")
-            if not isinstance(model, str):
-                pass
-            elif usage is None and not self._known:  # it only names a model, as the making of an assistant does
-                span.attributes["gen_ai.request.model"] = model
-            else:
-                wanted: list[tuple[str, Any]] = [("model", model)]
-                for name in _FIELDS.intersection(getattr(body, "__pydantic_fields_set__", ())):
-                    value = given[name]
-                    if value is not None:
-                        wanted.append((name, getattr(value, "type", "") if name == "response_format" else value))
-                reasons: dict[int, str] = {}
+            place = self._body
+            body = arguments[place] if place < len(arguments) else named.get("body")
+            model = getattr(body, "__dict__", _NOTHING).get("model")
+            if isinstance(model, str):
                 if pieces is not None:
-                    reasons = pieces.reasons
-                else:
-                    for choice in told.get("choices") or ():
-                        if choice.finish_reason is not None:
-                            reasons[choice.index] = choice.finish_reason
-                tokens = None
-                if usage is None and (context := call.current()) is not None:
-                    # A stream tells its usage only to those who ask; the engine has told the call in any case.
-                    tokens = context.prompt_tokens, context.completion_tokens
-                if self.content:
-                    self._say(span, body, told, reasons, pieces)
-                first = 0 if pieces is None else pieces.first
-                span.kind_of = tuple(wanted), told.get("id"), told.get("model"), usage, tokens, reasons, first
-                span.late = self._late
+                    told = pieces.told
+                usage = told.get("usage")
+                if self._known or usage is not None:
+                    fields = getattr(body, "__pydantic_fields_set__", _NO_FIELDS)
+                    wanted = () if _FIELDS.isdisjoint(fields) else _wanted(body, fields)
+                    if pieces is not None:
+                        first, reasons = pieces.first, _in_order(pieces.reasons)
+                    else:
+                        choices: Sequence[Any] = told.get("choices") or ()
+                        one = choices[0].finish_reason if len(choices) == 1 else None
+                        first, reasons = 0, _in_order(_reasons(choices)) if one is None else (one,)
+                    tokens = None
+                    if usage is None and (context := call.current()) is not None:
+                        # A stream tells its usage only to those who ask; the engine has told the call in any case.
+                        tokens = context.prompt_tokens, context.completion_tokens
+                    if self.content:
+                        self._say(span, body, told, pieces)
+                    span.kind_of = model, wanted, told.get("id"), told.get("model"), usage, tokens, reasons, first
+                    span.late = self._late_of_model
+                else:  # it only names a model, as the making of an assistant does
+                    span.attributes["gen_ai.request.model"] = model
         except Exception as error:
             self.puzzled(error)
         span.ended = time_ns()
@@ -159,30 +158,27 @@ class Kind:
             self._told = True
             log.warning("spans of %s say little: %s: %s", self.name, type(error).__name__, error)
 
-    def _say(
-        self,
-        span: Span,
-        body: Any,
-        told: Mapping[str, Any],
-        reasons: Mapping[int, str],
-        pieces: Pieces | None,
-    ) -> None:
+    def _say(self, span: Span, body: Any, told: Mapping[str, Any], pieces: Pieces | None) -> None:
         """Add what was asked and answered."""
         answer = None if pieces is None else pieces.answer
+        choices = told.get("choices") or ()
         if answer is None:
             answer = Answer()
-            for choice in told.get("choices") or ():
+            for choice in choices:
                 answer.add(choice)
         span.attributes.update(asked(body))
-        span.attributes.update(answer.told(reasons))
+        span.attributes.update(answer.told(_reasons(choices) if pieces is None else pieces.reasons))
+
+    def _name(self, span: Span) -> None:
+        """Write into a span what it is as long as nothing is known of a model's answer."""
+        span.name, span.common = self.name, self.attributes
 
     def _describe(self, span: Span) -> None:
         """Write what was noted into a span."""
-        wanted, identity, model, usage, tokens, reasons, first = span.kind_of
+        span.name, span.common = self.name, self.attributes
+        asked_for, wanted, identity, model, usage, tokens, reasons, first = span.kind_of
         told = span.attributes
-        span.name = f"{self._operation} {wanted[0][1]}"
-        ordered = tuple(reasons.values()) if len(reasons) < 2 else tuple(reasons[at] for at in sorted(reasons))
-        span.common = self._common(wanted, model, ordered, span.server)
+        span.name = f"{self._operation} {asked_for}"
         if identity is not None:
             told["gen_ai.response.id"] = identity
         if first:
@@ -194,19 +190,25 @@ class Kind:
             for details, name, attribute in _DETAILS:
                 if (detail := counted(details)) is not None and (count := field(detail, name)) is not None:
                     told[attribute] = count
-        if read is not None:
-            told["gen_ai.usage.input_tokens"] = read
-        if written is not None:
-            told["gen_ai.usage.output_tokens"] = written
+        common = self._common(asked_for, wanted, model, reasons, span.server)
+        span.common = common, self._counted(read, written)
+
+    def _make_counted(self, read: int | None, written: int | None) -> bytes:
+        pairs = (("gen_ai.usage.input_tokens", read), ("gen_ai.usage.output_tokens", written))
+        return self._encoding.attributes([(name, count) for name, count in pairs if count is not None])
 
     def _make_common(
-        self, wanted: tuple[tuple[str, Any], ...], answered: str | None, reasons: tuple[str, ...], server: Any
+        self,
+        asked_for: str,
+        wanted: tuple[tuple[str, Any], ...],
+        answered: str | None,
+        reasons: tuple[str, ...],
+        server: Any,
     ) -> bytes:
         pairs: list[tuple[str, Any]] = [*self._head, ("gen_ai.operation.name", self._operation), PROVIDER]
+        pairs.append(("gen_ai.request.model", asked_for))
         for name, value in wanted:
-            if name == "model":
-                pairs.append(("gen_ai.request.model", value))
-            elif name in _FLOAT:
+            if name in _FLOAT:
                 pairs.append((_ASKED[name], float(value)))
             elif name == "response_format":
                 pairs.append((_ASKED[name], _FORMATS.get(value, value)))
@@ -225,6 +227,30 @@ class Kind:
             if server[1] is not None:
                 pairs.append(("server.port", server[1]))
         return self._encoding.attributes(pairs)
+
+
+def _place(name: str, operation: Operation) -> int:
+    """The place of an argument among those of an operation."""
+    return operation.arguments.index(name) if name in operation.arguments else _NOWHERE
+
+
+def _wanted(body: Any, given: Set[str]) -> tuple[tuple[str, Any], ...]:
+    """What a request asks for besides a model, by the request's fields."""
+    values = body.__dict__
+    return tuple(
+        (name, getattr(value, "type", "") if name == "response_format" else value)
+        for name in _FIELDS.intersection(given)
+        if (value := values[name]) is not None
+    )
+
+
+def _reasons(choices: Iterable[Any]) -> dict[int, str]:
+    """Why each choice ended that has, by its index."""
+    return {choice.index: choice.finish_reason for choice in choices if choice.finish_reason is not None}
+
+
+def _in_order(reasons: Mapping[int, str]) -> tuple[str, ...]:
+    return tuple(reasons.values()) if len(reasons) < 2 else tuple(reasons[at] for at in sorted(reasons))
 
 
 class Pieces:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import AsyncIterator, Callable, Mapping
+from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from jan_core import call
@@ -12,7 +13,7 @@ from jan_core.endpoint import Endpoint, Operation
 from jan_core.errors import JanError
 from jan_tracing_otel.inference import Kind, Pieces
 from jan_tracing_otel.requests import LEFT
-from jan_tracing_otel.spans import INTERNAL, SERVER, Span, Unsampled, current
+from jan_tracing_otel.spans import INTERNAL, SERVER, Span, Unsampled, begun, current
 
 if TYPE_CHECKING:
     from jan_core.hookspecs import Wrapper
@@ -62,14 +63,23 @@ def _fail(tracing: Tracing, span: Span, error: BaseException) -> None:
 
 def _plain(tracing: Tracing, operation: Operation) -> Wrapper:
     kind = Kind(tracing, operation)
-    name, attributes, end = kind.name, kind.attributes, kind.end
+    end = kind.end
 
     async def traced(proceed: Proceed, *arguments: Any, **named: Any) -> Any:
         parent = current.get()
         if isinstance(parent, Unsampled):
             return await proceed(*arguments, **named)
-        span = Span(INTERNAL, parent, name, attributes)
-        if parent is None and not tracing.keeps(span.trace_id):
+        if parent is not None:  # a call of `begun` would cost more than all else that is done before `proceed`
+            span = Span()
+            span.kind = INTERNAL
+            span.parent = parent
+            span.attributes = {}
+            span.events = None
+            span.failed = False
+            span.message = ""
+            span.span_id = b""
+            span.began = time_ns()
+        elif not tracing.keeps((span := begun(INTERNAL, None)).trace_id):
             return await proceed(*arguments, **named)
         current.set(span)
         told = _NOTHING
@@ -94,7 +104,7 @@ def _stream(tracing: Tracing, operation: Operation) -> Wrapper:
         parent = current.get()
         if isinstance(parent, Unsampled):
             return await proceed(*arguments, **named)
-        span = Span(INTERNAL, parent, kind.name, kind.attributes)
+        span = begun(INTERNAL, parent)
         if parent is None and not tracing.keeps(span.trace_id):
             return await proceed(*arguments, **named)
         current.set(span)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from functools import lru_cache
 from time import time_ns
 from typing import TYPE_CHECKING, Any
@@ -15,13 +14,15 @@ from jan_tracing_otel.spans import (
     UNSAMPLED,
     Span,
     current,
+    new_trace_id,
     read_traceparent,
     read_tracestate,
 )
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from jan_core.call import Call
     from jan_tracing_otel.tracing import Tracing
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"})
@@ -48,88 +49,91 @@ class TracedRequests:
         self.tracing = tracing
         self._all = tracing.sample >= 1
         self._fresh, self._write = tracing.sender.fresh, tracing.sender.write
-        self._late = self._name
+        self._late = self._describe
         self._common = lru_cache(COMMON)(self._make_common)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on, and hand in its span when it is over."""
-        if scope["type"] != "http":
+        context = call.current()
+        if scope["type"] != "http" or context is None:
             await self.app(scope, receive, send)
             return
+        span = Span()
+        span.kind = SERVER
+        span.parent = None
+        span.attributes = told = {}
+        span.events = None
+        span.failed = False
+        span.message = span.state = ""
+        span.span_id = span.trace_id = span.parent_id = b""
+        span.server = scope.get("server")
+        span.began = time_ns()
         parent: bytes | None = None
-        agent: bytes | None = None
         for name, value in scope["headers"]:
             if name == b"traceparent":
                 parent = value if parent is None else b""  # two of them say nothing
-            elif name == b"user-agent":
-                agent = value
         found = read_traceparent(parent) if parent else None
         if found is None:
-            span = Span(SERVER)
-            kept = self._all or self.tracing.keeps(span.trace_id)
+            if not (kept := self._all):
+                span.trace_id = new_trace_id()
+                kept = self.tracing.keeps(span.trace_id)
         else:
             state = read_tracestate([value for name, value in scope["headers"] if name == b"tracestate"])
-            span = Span(SERVER)
             span.trace_id, span.parent_id, span.state = found[0], found[1], state
             kept = found[2] if self.tracing.follow else self.tracing.keeps(span.trace_id)
         if not kept:
             current.set(UNSAMPLED)
             await self.app(scope, receive, send)
             return
-        span.server = scope.get("server")
         current.set(span)
-        status = 0
-
-        def noted(message: Message) -> Awaitable[None]:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            return send(message)
-
         try:
-            await self.app(scope, receive, noted)
+            await self.app(scope, receive, send)
         except BaseException as error:
-            span.attributes["error.type"] = type(error).__qualname__
+            told["error.type"] = type(error).__qualname__
             span.failed = True
             raise
         finally:
-            # Not a function of its own: each one that a request comes through costs it two or three microseconds.
-            method, noticed = scope["method"], scope.get("state", {})
-            route = noticed.get("route")
-            if route is None and self.tracing.routes is not None:
-                answering = self.tracing.routes.answering(scope)
-                route = answering.path if answering is not None else None
-            told = span.attributes
-            if method not in METHODS:
-                told["http.request.method_original"], method = method[:_LONGEST], ""
-            if scope["path"] != route:
-                told["url.path"] = scope["path"][:_LONGEST]
-            scheme, version = scope.get("scheme", "http"), scope.get("http_version", "1.1")
-            span.kind_of = (method, route, scheme, version, span.server, agent, status, scope["path"] == route)
-            span.late = self._late
-            code = noticed.get("error")
-            if not span.failed:
-                if noticed.get("status") == CLIENT_LEFT:
-                    told["error.type"] = LEFT
-                elif code is not None:
-                    told["error.type"] = code
-                    # A status below 500 is the client's mistake; an error behind a status of 200 broke a stream off.
-                    span.failed = status >= 500 or status < 400
-                elif status >= 500 or not status:
-                    told["error.type"] = str(status or "_OTHER")
-                    span.failed = True
-            context = call.current()
-            if context is not None:
-                told["jan.request_id"] = context.request_id
-                if context.key_name is not None:
-                    told["enduser.id"] = context.key_name
+            # What it was is read later, from a scope and a call that hold nothing large.
+            span.kind_of, span.late = (scope, context), self._late
             span.ended = time_ns()
             self._fresh.append(span)
             if len(self._fresh) >= SLICE:
                 self._write()
 
-    def _name(self, span: Span) -> None:
-        span.name, span.common = self._common(*span.kind_of)
+    def _describe(self, span: Span) -> None:
+        """Write into a span what its request was, and how it was answered."""
+        scope: Scope = span.kind_of[0]
+        context: Call = span.kind_of[1]
+        told, noticed = span.attributes, scope.get("state", {})
+        method, path, route, status = scope["method"], scope["path"], noticed.get("route"), context.status
+        if route is None and self.tracing.routes is not None:
+            answering = self.tracing.routes.answering(scope)
+            route = answering.path if answering is not None else None
+        if method not in METHODS:
+            told["http.request.method_original"], method = method[:_LONGEST], ""
+        if path != route:
+            told["url.path"] = path[:_LONGEST]
+        agent = None
+        for name, value in scope["headers"]:
+            if name == b"user-agent":
+                agent = value
+        scheme, version = scope.get("scheme", "http"), scope.get("http_version", "1.1")
+        shared = self._common(method, route, scheme, version, span.server, agent, status, path == route)
+        span.name, span.common = shared
+        code = noticed.get("error")
+        if not span.failed:
+            if noticed.get("status") == CLIENT_LEFT:
+                told["error.type"] = LEFT
+            elif code is not None:
+                told["error.type"] = code
+                # A status below 500 is the client's mistake; an error behind a status of 200 broke a stream off.
+                span.failed = status >= 500 or status < 400
+            elif status >= 500 or not status:
+                told["error.type"] = str(status or "_OTHER")
+                span.failed = True
+        told["jan.request_id"] = context.request_id
+        if context.key_name is not None:
+            told["enduser.id"] = context.key_name
 
     def _make_common(
         self,
@@ -141,7 +145,7 @@ class TracedRequests:
         agent: bytes | None,
         status: int,
         whole: bool,
-    ) -> tuple[str, bytes]:
+    ) -> tuple[str, tuple[bytes, ...]]:
         """The name of a span, and the attributes that it shares with all that are like it."""
         named = method or "HTTP"
         pairs: list[tuple[str, Any]] = [
@@ -161,4 +165,4 @@ class TracedRequests:
             pairs.append(("user_agent.original", agent.decode("latin-1")[:_LONGEST]))
         if status:
             pairs.append(("http.response.status_code", status))
-        return f"{named} {route}" if route else named, self.tracing.encoding.attributes(pairs)
+        return f"{named} {route}" if route else named, (self.tracing.encoding.attributes(pairs),)

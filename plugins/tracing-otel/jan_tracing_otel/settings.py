@@ -33,7 +33,7 @@ class Settings(Described):
     """Also trace the operations without a route, such as looking a model up."""
     flush_seconds: float = Field(default=2, gt=0, le=3600)
     """Longest time that a span waits for others to be sent with it."""
-    queue_spans: int = Field(default=4096, ge=1, le=1_000_000)
+    queue_spans: int = Field(default=8192, ge=1, le=1_000_000)
     """Spans that wait while they cannot be sent; further ones are lost, and counted."""
     queue_mib: int = Field(default=32, ge=1, le=65536)
     """Memory for them, in MiB."""

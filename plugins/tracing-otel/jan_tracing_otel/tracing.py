@@ -94,13 +94,13 @@ class Tracing(Backend):
         return self.jan.routes
 
     def _encode(self, span: Span) -> bytes:
-        if span.late is not None:
-            try:
-                span.late(span)
-            except Exception as error:  # a reply of another make than any that is known: the span is sent all the same
-                if not self._puzzled:
-                    self._puzzled = True
-                    log.warning("spans of %s say little: %s: %s", span.name, type(error).__name__, error)
+        span.identify()
+        try:
+            span.late(span)
+        except Exception as error:  # a reply of another make than any that is known: the span is sent all the same
+            if not self._puzzled:
+                self._puzzled = True
+                log.warning("spans of %s say little: %s: %s", span.name, type(error).__name__, error)
         return self.encoding.span(span)
 
     def keeps(self, trace_id: bytes) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from jan_tracing_otel.destinations import Collector, Console, File
 from jan_tracing_otel.encoding import Json, Plain, Protobuf
 from jan_tracing_otel.sending import Later, Refused
-from jan_tracing_otel.spans import INTERNAL, Span
+from jan_tracing_otel.spans import INTERNAL, begun
 
 ENCODING = Protobuf({"service.name": "jan"}, "1")
 
@@ -16,8 +16,9 @@ ENCODING = Protobuf({"service.name": "jan"}, "1")
 def spans(count: int = 1) -> list[bytes]:
     made = []
     for number in range(count):
-        span = Span(INTERNAL)
-        span.name, span.ended = f"span {number}", span.began
+        span = begun(INTERNAL, None)
+        span.identify()
+        span.name, span.common, span.ended = f"span {number}", (), span.began
         made.append(ENCODING.span(span))
     return made
 

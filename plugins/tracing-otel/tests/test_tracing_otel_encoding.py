@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 from jan_tracing_otel.encoding import SCOPE, Encoding, Json, Plain, Protobuf
-from jan_tracing_otel.spans import INTERNAL, SERVER, Span
+from jan_tracing_otel.spans import INTERNAL, SERVER, Span, begun, new_span_id
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 RESOURCE = {"service.name": "jan", "process.pid": 7}
@@ -23,7 +23,9 @@ ATTRIBUTES = some.dictionaries(some.text(min_size=1, max_size=60), VALUES, max_s
 
 
 def a_span(**fields: Any) -> Span:
-    span = Span(fields.pop("kind", INTERNAL), name="a name")
+    span = begun(fields.pop("kind", INTERNAL), None)
+    span.identify()
+    span.name, span.common = "a name", ()
     span.ended = span.began + 1
     for name, value in fields.items():
         setattr(span, name, value)
@@ -48,7 +50,7 @@ def value_of(value: Any) -> Any:
 
 
 def test_protobuf_holds_everything_that_a_span_has() -> None:
-    parent = Span(SERVER).span_id
+    parent = new_span_id()
     span = a_span(kind=SERVER, parent_id=parent, state="a=1", failed=True, message="so \u00e4h")
     span.event("first", ("x", 1))
     span.event("second")
@@ -70,7 +72,7 @@ def test_protobuf_leaves_out_what_there_is_not() -> None:
 
 @given(ATTRIBUTES, ATTRIBUTES)
 def test_protobuf_gives_any_attributes_back(common: dict[str, Any], own: dict[str, Any]) -> None:
-    span = a_span(attributes=own, common=Protobuf(RESOURCE, "1").attributes(common.items()))
+    span = a_span(attributes=own, common=(Protobuf(RESOURCE, "1").attributes(common.items()),))
     (got,) = decoded(span)
     assert [(one.key, value_of(one.value)) for one in got.attributes] == [*common.items(), *own.items()]
 
@@ -91,7 +93,7 @@ def test_every_length_is_written_right(size: int) -> None:
 def test_json_is_that_of_otlp() -> None:
     encoding = Json(RESOURCE, "1.2")
     span = a_span(parent_id=b"\x01" * 8, state="a=1", failed=True, attributes={"n": 5, "b": True, "l": ("x",)})
-    span.common = encoding.attributes([("f", 0.5), ("t", "\u00e4")])
+    span.common = encoding.attributes([("f", 0.5)]), encoding.attributes([("t", "\u00e4")])
     span.event("first", ("x", "y"))
     line = encoding.batch([encoding.span(span), encoding.span(a_span())])
     assert line.count(b"\n") == 1
@@ -133,7 +135,7 @@ def test_a_plain_line_is_a_flat_object() -> None:
     encoding = Plain()
     span = a_span(parent_id=b"\x01" * 8, attributes={"n": 5}, failed=True)
     span.ended = span.began + 1_500_000
-    span.common = encoding.attributes([("t", "x")])
+    span.common = (encoding.attributes([("t", "x")]), b"")
     line = encoding.batch([encoding.span(span)])
     assert line.endswith(b"}\n")
     assert json.loads(line) == {

@@ -259,7 +259,7 @@ async def test_a_strange_reply_costs_attributes_and_no_request(
             assert (await jan.notes.create(SimpleNamespace(model="x"))).choices == 7
     assert len([one for one in collector.spans if one.name == "notes.create"]) == 2
     assert [one.getMessage() for one in caplog.records if "say little" in one.getMessage()] == [
-        "spans of notes.create say little: TypeError: 'int' object is not iterable"
+        "spans of notes.create say little: TypeError: object of type 'int' has no len()"
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from jan_tracing_otel.sending import BATCH_SPANS, SLICE, Later, Refused, Sender
-from jan_tracing_otel.spans import INTERNAL, Span
+from jan_tracing_otel.spans import INTERNAL, Span, begun
 
 
 class Fake:
@@ -44,7 +44,7 @@ def written(span: Span) -> bytes:
 
 
 def a_span(name: str) -> Span:
-    span = Span(INTERNAL)
+    span = begun(INTERNAL, None)
     span.name = name
     return span
 

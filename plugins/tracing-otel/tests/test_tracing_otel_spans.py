@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from jan_tracing_otel.spans import (
     INTERNAL,
-    Span,
+    SERVER,
+    begun,
     read_traceparent,
     read_tracestate,
 )
@@ -12,8 +13,11 @@ TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
 def test_ids_are_of_their_length_and_differ() -> None:
-    traces = {Span(INTERNAL).trace_id for _ in range(1000)}
-    spans = {Span(INTERNAL).span_id for _ in range(1000)}
+    made = [begun(INTERNAL, None) for _ in range(1000)]
+    for one in made:
+        one.identify()
+    traces = {one.trace_id for one in made}
+    spans = {one.span_id for one in made}
     assert (len(traces), len(spans)) == (1000, 1000)
     assert {len(one) for one in traces} == {16}
     assert {len(one) for one in spans} == {8}
@@ -53,3 +57,17 @@ def test_a_tracestate_is_joined_and_bounded() -> None:
     assert read_tracestate([]) == ""
     assert read_tracestate([b"a=" + b"x" * 600]) == ""
     assert read_tracestate([b"a=\xff"]) == ""
+
+
+@pytest.mark.parametrize("first_written", ["parent", "child"])
+def test_a_span_has_the_ids_and_the_server_of_its_trace_whichever_is_written_first(first_written: str) -> None:
+    top = begun(SERVER, None)
+    top.trace_id, top.state, top.server = bytes.fromhex(TRACE), "a=1", ("localhost", 80)
+    below = begun(INTERNAL, top)
+    lowest = begun(INTERNAL, below)
+    for one in (top, below, lowest) if first_written == "parent" else (lowest, below, top):
+        one.identify()
+    assert {one.trace_id for one in (top, below, lowest)} == {bytes.fromhex(TRACE)}
+    assert (top.parent_id, below.parent_id, lowest.parent_id) == (b"", top.span_id, below.span_id)
+    assert len({top.span_id, below.span_id, lowest.span_id} - {b""}) == 3
+    assert (lowest.state, lowest.server) == ("a=1", ("localhost", 80))
