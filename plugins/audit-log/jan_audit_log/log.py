@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MOST = 10_000
 """Lines that wait for a disk, at most; further ones are counted as lost."""
-PAUSE = 0.05
+PAUSE = 0.1
 """Seconds for which lines are collected before the thread is woken: waking it costs more than what it does."""
 STOP_SECONDS = 5.0
 """How long the server's stop waits for the last lines."""
